@@ -1,0 +1,72 @@
+/*
+ * Finds where rows begin and end in a body that arrives in pieces, by quotes,
+ * escapes and depth. A cursor remembers how far it has read: no byte is looked
+ * at twice, whatever the pieces. It knows nothing of what a row means, and
+ * copies nothing but the envelope around the rows of a list.
+ */
+#ifndef CFI_FRAME_H
+#define CFI_FRAME_H
+
+#include "buf.h"
+
+typedef enum cfi_frame_mode {
+  CFI_FRAME_LIST,  /* {"results":[row,row],"last_seq":..}: normal, longpoll */
+  CFI_FRAME_LINES, /* one row a line: continuous */
+  CFI_FRAME_EVENTS /* server-sent events: eventsource */
+} cfi_frame_mode;
+
+typedef enum cfi_frame_kind {
+  CFI_FRAME_MORE,     /* nothing complete in what there is */
+  CFI_FRAME_ROW,      /* one object, from its { to its } */
+  CFI_FRAME_TAIL,     /* LIST: the envelope is complete: cfi_frame_envelope */
+  CFI_FRAME_BAD,      /* this is not a feed: item.why */
+  CFI_FRAME_TOO_LONG, /* a row or envelope beyond its limit */
+  CFI_FRAME_TOO_DEEP, /* nested deeper than max_depth */
+  CFI_FRAME_NOMEM
+} cfi_frame_kind;
+
+typedef struct cfi_frame_item {
+  size_t offset; /* ROW: of its {, in the bytes given */
+  size_t len;
+  /* ROW: nothing stood between it and the row before, or it stood where no row
+     belongs (a list without its comma, an event without "data:"). Only a
+     server's error object may do that. */
+  bool stray;
+  const char *why; /* BAD: half a sentence, static */
+} cfi_frame_item;
+
+typedef struct cfi_frame {
+  cfi_frame_mode mode;
+  size_t max_row, max_depth;
+  size_t pos;         /* bytes looked at, from the front of what is held */
+  size_t row;         /* where the row being read begins */
+  uint64_t beats;     /* heartbeats seen since init */
+  cfi_buf envelope;   /* LIST: without the rows and without white space */
+  /* private to frame.c from here on */
+  int state, row_end_state;
+  size_t depth;
+  bool in_row, in_string, escaped, stray, line_empty;
+} cfi_frame;
+
+void cfi_frame_init(cfi_frame *f, const cfi_alloc *alloc, size_t max_row,
+                    size_t max_depth);
+/* Starts a new body; what was read of the old one is forgotten. */
+void cfi_frame_start(cfi_frame *f, cfi_frame_mode mode);
+void cfi_frame_free(cfi_frame *f);
+
+/* Looks on from the cursor. data is everything held, the bytes before the
+   cursor unchanged. After BAD, TOO_LONG, TOO_DEEP the same comes again until
+   cfi_frame_start; after NOMEM the call may be repeated. After TAIL: MORE while
+   only white space follows, else BAD. */
+cfi_frame_kind cfi_frame_next(cfi_frame *f, const char *data, size_t len,
+                              cfi_frame_item *item);
+/* How many bytes at the front are not needed any more by the frame. */
+size_t cfi_frame_unneeded(const cfi_frame *f);
+/* Tells that n bytes were dropped from the front; n <= cfi_frame_unneeded. */
+void cfi_frame_dropped(cfi_frame *f, size_t n);
+/* True when a row has begun and not ended, or a list is not complete. */
+bool cfi_frame_inside(const cfi_frame *f);
+/* LIST after TAIL: {"results":[],"last_seq":...}. Until cfi_frame_start. */
+changefeed_str cfi_frame_envelope(cfi_frame *f);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * A bounded memory of the revisions delivered last, by hash of the id: tells a
+ * repeat from news after the server went back in its sequence. It may forget,
+ * it never takes news for a repeat unless two 64-bit hashes collide.
+ */
+#ifndef CFI_REPEAT_H
+#define CFI_REPEAT_H
+
+#include "alloc.h"
+
+typedef struct cfi_repeat {
+  const cfi_alloc *alloc;
+  struct cfi_repeat_entry *table; /* NULL until the first row */
+  size_t size;                    /* entries, a power of two; 0 = off */
+  uint64_t seed;
+} cfi_repeat;
+
+void cfi_repeat_init(cfi_repeat *r, const cfi_alloc *alloc, size_t entries,
+                     uint64_t seed);
+void cfi_repeat_free(cfi_repeat *r);
+void cfi_repeat_clear(cfi_repeat *r); /* another history */
+
+/* Is this revision known, or a later generation of the same id? Remembers the
+   revision in the same step, unless it is older than the one remembered.
+   Revisions are "generation-hash"; others count as generation 0 and are equal
+   or not. With several leaves the whole list is compared. Without memory it
+   answers false. */
+bool cfi_repeat_seen(cfi_repeat *r, changefeed_str id,
+                     const changefeed_str *revs, size_t rev_count);
+
+#endif
