@@ -1,0 +1,110 @@
+# What `cmake --install` puts where: headers, libraries, changefeed.pc, the
+# CMake package, man pages, completion and licence. The command installs itself
+# from its own directory.
+
+include(CMakePackageConfigHelpers)
+
+set(changefeed_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/changefeed")
+set(changefeed_generated "${CMAKE_CURRENT_BINARY_DIR}/package")
+
+install(FILES include/changefeed/changefeed.h include/changefeed/export.h
+              "${CMAKE_CURRENT_BINARY_DIR}/include/changefeed/version.h"
+        DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/changefeed")
+
+# Two export sets: who links the shared library needs neither libcurl's nor
+# yajl's development files.
+if(CHANGEFEED_BUILD_SHARED)
+  install(
+    TARGETS changefeed
+    EXPORT changefeed-shared
+    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+    RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+  install(
+    EXPORT changefeed-shared
+    FILE changefeedShared.cmake
+    NAMESPACE changefeed::
+    DESTINATION "${changefeed_cmake_dir}")
+endif()
+if(CHANGEFEED_BUILD_STATIC)
+  install(
+    TARGETS changefeed_static
+    EXPORT changefeed-static
+    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+  install(
+    EXPORT changefeed-static
+    FILE changefeedStatic.cmake
+    NAMESPACE changefeed::
+    DESTINATION "${changefeed_cmake_dir}")
+endif()
+
+configure_package_config_file(
+  cmake/changefeedConfig.cmake.in
+  "${changefeed_generated}/changefeedConfig.cmake"
+  INSTALL_DESTINATION "${changefeed_cmake_dir}"
+  NO_SET_AND_CHECK_MACRO)
+# Until 1.0 a minor version may change the interface.
+write_basic_package_version_file(
+  "${changefeed_generated}/changefeedConfigVersion.cmake"
+  COMPATIBILITY SameMinorVersion)
+install(FILES "${changefeed_generated}/changefeedConfig.cmake"
+              "${changefeed_generated}/changefeedConfigVersion.cmake"
+              cmake/FindYAJL.cmake
+        DESTINATION "${changefeed_cmake_dir}")
+
+# changefeed.pc finds its prefix from where it lies itself, so that a moved
+# tree, or `cmake --install --prefix`, stays right.
+cmake_path(IS_ABSOLUTE CMAKE_INSTALL_LIBDIR changefeed_absolute)
+if(changefeed_absolute)
+  set(CHANGEFEED_PC_PREFIX "${CMAKE_INSTALL_PREFIX}")
+  set(CHANGEFEED_PC_LIBDIR "${CMAKE_INSTALL_LIBDIR}")
+else()
+  file(RELATIVE_PATH changefeed_up "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+  string(REGEX REPLACE "/$" "" changefeed_up "${changefeed_up}")
+  set(CHANGEFEED_PC_PREFIX "\${pcfiledir}/${changefeed_up}")
+  set(CHANGEFEED_PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
+endif()
+cmake_path(IS_ABSOLUTE CMAKE_INSTALL_INCLUDEDIR changefeed_absolute)
+if(changefeed_absolute)
+  set(CHANGEFEED_PC_INCLUDEDIR "${CMAKE_INSTALL_INCLUDEDIR}")
+else()
+  set(CHANGEFEED_PC_INCLUDEDIR "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+endif()
+set(CHANGEFEED_PC_REQUIRES "libcurl >= ${CHANGEFEED_CURL_MINIMUM}")
+set(CHANGEFEED_PC_LIBS_PRIVATE "-pthread")
+if(YAJL_HAS_PKGCONFIG)
+  string(APPEND CHANGEFEED_PC_REQUIRES ", yajl >= 2.0")
+else()
+  string(PREPEND CHANGEFEED_PC_LIBS_PRIVATE "-lyajl ")
+endif()
+set(CHANGEFEED_PC_PRIVATE ".private")
+set(CHANGEFEED_PC_LIBS "")
+if(NOT CHANGEFEED_BUILD_SHARED)
+  # Everybody links what the static library needs.
+  set(CHANGEFEED_PC_PRIVATE "")
+  set(CHANGEFEED_PC_LIBS "${CHANGEFEED_PC_LIBS_PRIVATE}")
+endif()
+configure_file(pkgconfig/changefeed.pc.in
+               "${changefeed_generated}/changefeed.pc" @ONLY)
+install(FILES "${changefeed_generated}/changefeed.pc"
+        DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+
+foreach(section 1 3 5 7)
+  file(GLOB changefeed_pages CONFIGURE_DEPENDS
+       "${CMAKE_CURRENT_SOURCE_DIR}/docs/man/*.${section}")
+  if(changefeed_pages)
+    install(FILES ${changefeed_pages}
+            DESTINATION "${CMAKE_INSTALL_MANDIR}/man${section}")
+  endif()
+endforeach()
+
+if(CHANGEFEED_BUILD_EXAMPLES)
+  install(
+    FILES examples/changefeed/changefeed.bash
+    DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions"
+    RENAME changefeed
+    OPTIONAL)
+endif()
+
+install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(FILES README.md CHANGELOG.md DESTINATION "${CMAKE_INSTALL_DOCDIR}"
+        OPTIONAL)

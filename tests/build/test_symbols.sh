@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# What the libraries show and use: exported is changefeed_* alone; the archive
+# adds cfi_* and nothing else; neither prints, parses by locale or holds
+# variables that change, but for the flag of libcurl's one initialisation.
+set -u
+: "${CFT_SOURCE_DIR:?}" "${CFT_STATIC:?}"
+failures=0
+export LC_ALL=C
+
+# Prints the names that are left over and counts a failure if there are any.
+none_of() {
+  local what=$1 names
+  names=$(sort -u)
+  if [ -n "$names" ]; then
+    echo "$what:"
+    # shellcheck disable=SC2086 # one name a line, indented
+    printf '  %s\n' $names
+    failures=$((failures + 1))
+  fi
+}
+
+# Sanitizers, coverage and fuzzers add names of their own.
+no_tools() {
+  if [ "${CFT_INSTRUMENTED:-0}" = 1 ]; then
+    grep -vE '^(__odr_asan|__asan|__tsan|__ubsan|__san|__gcov|__llvm|__start_|__stop_|__sancov|__profc)' ||
+      true
+  else
+    cat
+  fi
+}
+
+listing() {
+  if ! nm "$@" >"$work/nm"; then
+    echo "nm $* failed"
+    exit 1
+  fi
+}
+
+work=$(mktemp -d "${CFT_BINARY_DIR:?}/symbols.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+
+if [ -n "${CFT_SHARED:-}" ]; then
+  # CHANGEFEED_0 is the version node of the version script.
+  listing -D --defined-only "$CFT_SHARED"
+  awk '{ sub(/@.*/, "", $3); print $3 }' "$work/nm" >"$work/exported"
+  grep -c '^changefeed_' "$work/exported" >"$work/count" || {
+    echo "the shared library exports no changefeed_ function"
+    failures=$((failures + 1))
+  }
+  grep -vE '^(changefeed_[a-z0-9_]+|CHANGEFEED_0)$' "$work/exported" | no_tools |
+    none_of "the shared library exports"
+
+  # Each function of the header is there: a declaration without a definition
+  # would be found by its first user only.
+  awk '/^CHANGEFEED_EXTERN/ { on = 1 }
+    on { text = text " " $0 }
+    on && /;/ { print text; text = ""; on = 0 }' \
+    "$CFT_SOURCE_DIR"/include/changefeed/changefeed.h |
+    grep -oE '(^|[ *])changefeed_[a-z0-9_]+ *\(' | tr -d ' *(' | sort -u \
+    >"$work/declared"
+  [ -s "$work/declared" ] || {
+    echo "no declaration was found in the header"
+    failures=$((failures + 1))
+  }
+  sort -u "$work/exported" | comm -13 - "$work/declared" |
+    none_of "declared in the header, but not exported"
+  grep '^changefeed_' "$work/exported" | sort -u |
+    comm -23 - "$work/declared" |
+    none_of "exported, but not declared in the header"
+fi
+
+listing -g --defined-only "$CFT_STATIC"
+awk 'NF == 3 { print $3 }' "$work/nm" >"$work/globals"
+grep -q '^changefeed_' "$work/globals" || {
+  echo "the static library defines no changefeed_ function"
+  failures=$((failures + 1))
+}
+grep -vE '^(changefeed|cfi)_[a-z0-9_]+$' "$work/globals" | no_tools |
+  none_of "the static library defines"
+
+# Sanitizers replace and add calls, so these two look at plain builds only.
+if [ "${CFT_INSTRUMENTED:-0}" != 1 ]; then
+  sed 's/#.*//' "$CFT_SOURCE_DIR/tests/build/forbidden_symbols.txt" |
+    tr -s ' \t' '\n' | grep . | sort -u >"$work/forbidden"
+  listing -u "$CFT_STATIC"
+  awk 'NF == 2 && $1 == "U" { print $2 }' "$work/nm" | sort -u >"$work/used"
+  comm -12 "$work/forbidden" "$work/used" |
+    none_of "the library uses, though forbidden_symbols.txt forbids it"
+
+  # Section .data and .bss hold what can change; .data.rel.ro cannot.
+  if ! objdump -t "$CFT_STATIC" >"$work/objdump"; then
+    echo "objdump -t $CFT_STATIC failed"
+    exit 1
+  fi
+  awk '$0 ~ /[ \t]\.(data|bss|tdata|tbss)(\.[A-Za-z0-9_.]*)?[ \t]/ &&
+       $0 !~ /\.data\.rel\.ro/ && $NF !~ /^\./ { print $NF }' \
+    "$work/objdump" | grep -vE '_once$' |
+    none_of "variables that change (only *_once may)"
+fi
+
+[ "$failures" -eq 0 ] || exit 1
+echo "$(wc -l <"$work/globals") global names, all of them ours"
