@@ -4,18 +4,22 @@
 # variables that change, but for the flag of libcurl's one initialisation.
 set -u
 : "${CFT_SOURCE_DIR:?}" "${CFT_STATIC:?}"
-failures=0
 export LC_ALL=C
+work=$(mktemp -d "${CFT_BINARY_DIR:?}/symbols.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
 
-# Prints the names that are left over and counts a failure if there are any.
+# A file, because what is at the end of a pipe cannot set a variable.
+fail() {
+  echo "$*" | tee -a "$work/failures"
+}
+
+# No name may be left over.
 none_of() {
   local what=$1 names
   names=$(sort -u)
   if [ -n "$names" ]; then
-    echo "$what:"
-    # shellcheck disable=SC2086 # one name a line, indented
-    printf '  %s\n' $names
-    failures=$((failures + 1))
+    # shellcheck disable=SC2086 # the names in one line
+    fail "$what:" $names
   fi
 }
 
@@ -36,17 +40,12 @@ listing() {
   fi
 }
 
-work=$(mktemp -d "${CFT_BINARY_DIR:?}/symbols.XXXXXX") || exit 1
-trap 'rm -rf "$work"' EXIT
-
 if [ -n "${CFT_SHARED:-}" ]; then
   # CHANGEFEED_0 is the version node of the version script.
   listing -D --defined-only "$CFT_SHARED"
   awk '{ sub(/@.*/, "", $3); print $3 }' "$work/nm" >"$work/exported"
-  grep -c '^changefeed_' "$work/exported" >"$work/count" || {
-    echo "the shared library exports no changefeed_ function"
-    failures=$((failures + 1))
-  }
+  grep -q '^changefeed_' "$work/exported" ||
+    fail "the shared library exports no changefeed_ function"
   grep -vE '^(changefeed_[a-z0-9_]+|CHANGEFEED_0)$' "$work/exported" | no_tools |
     none_of "the shared library exports"
 
@@ -58,10 +57,8 @@ if [ -n "${CFT_SHARED:-}" ]; then
     "$CFT_SOURCE_DIR"/include/changefeed/changefeed.h |
     grep -oE '(^|[ *])changefeed_[a-z0-9_]+ *\(' | tr -d ' *(' | sort -u \
     >"$work/declared"
-  [ -s "$work/declared" ] || {
-    echo "no declaration was found in the header"
-    failures=$((failures + 1))
-  }
+  [ -s "$work/declared" ] ||
+    fail "no declaration was found in the header"
   sort -u "$work/exported" | comm -13 - "$work/declared" |
     none_of "declared in the header, but not exported"
   grep '^changefeed_' "$work/exported" | sort -u |
@@ -71,10 +68,8 @@ fi
 
 listing -g --defined-only "$CFT_STATIC"
 awk 'NF == 3 { print $3 }' "$work/nm" >"$work/globals"
-grep -q '^changefeed_' "$work/globals" || {
-  echo "the static library defines no changefeed_ function"
-  failures=$((failures + 1))
-}
+grep -q '^changefeed_' "$work/globals" ||
+  fail "the static library defines no changefeed_ function"
 grep -vE '^(changefeed|cfi)_[a-z0-9_]+$' "$work/globals" | no_tools |
   none_of "the static library defines"
 
@@ -98,5 +93,5 @@ if [ "${CFT_INSTRUMENTED:-0}" != 1 ]; then
     none_of "variables that change (only *_once may)"
 fi
 
-[ "$failures" -eq 0 ] || exit 1
+[ ! -e "$work/failures" ] || exit 1
 echo "$(wc -l <"$work/globals") global names, all of them ours"
