@@ -77,11 +77,11 @@ fi
 
 if [ -e "$libdir/libchangefeed.a" ]; then
   read -r -a pc_cflags <<<"$(pkg-config --static --cflags changefeed)"
-  libs=" $(pkg-config --static --libs changefeed) "
+  all=" $(pkg-config --static --libs changefeed) "
   for flag in -lchangefeed -lcurl -lyajl -pthread; do
-    case $libs in
+    case $all in
       *" $flag "*) ;;
-      *) die "pkg-config --static --libs lacks $flag:$libs" ;;
+      *) die "pkg-config --static --libs lacks $flag:$all" ;;
     esac
   done
   # libcurl.pc names its own private libraries, whose development files its
@@ -91,9 +91,9 @@ if [ -e "$libdir/libchangefeed.a" ]; then
   # shellcheck disable=SC2046 # a list of flags
   if ! "$cc" "$work/empty.c" -o "$work/empty" \
     $(pkg-config --static --libs libcurl yajl) 2>"$work/output"; then
-    libs="-L$libdir -lchangefeed $(pkg-config --libs libcurl yajl) -pthread"
+    all="-L$libdir -lchangefeed $(pkg-config --libs libcurl yajl) -pthread"
   fi
-  read -r -a libs <<<"${libs/-lchangefeed /-l:libchangefeed.a }"
+  read -r -a libs <<<"${all/-lchangefeed /-l:libchangefeed.a }"
   quietly "${build[@]}" "${pc_cflags[@]}" "${libs[@]}" -o "$work/static"
   if objdump -p "$work/static" | grep -q 'NEEDED.*libchangefeed'; then
     die "the static consumer needs the shared library"
