@@ -52,6 +52,9 @@ struct changefeed_options {
   cfi_error error;
 };
 
+/* changefeed_options_new with other memory functions: for tests. */
+int cfi_options_new_with(const cfi_alloc *alloc, changefeed_options **out);
+
 /* The contradictions no single value shows. OK, ERR_OPTION, ERR_RANGE. */
 int cfi_options_check(const changefeed_options *o, cfi_error *error);
 
