@@ -22,7 +22,9 @@ void cfi_buf_free(cfi_buf *b) {
   cfi_buf_init(b, b->alloc);
 }
 
-char *cfi_buf_data(const cfi_buf *b) { return b->block + b->start; }
+char *cfi_buf_data(const cfi_buf *b) {
+  return b->block != NULL ? b->block + b->start : NULL;
+}
 
 /* Geometric growth, never beyond the limit: a queue near its limit does not
    take twice the memory it may hold. */
@@ -78,6 +80,8 @@ int cfi_buf_append(cfi_buf *b, const void *data, size_t len, size_t limit) {
 
   if (len == 0)
     return CFI_BUF_OK;
+  if (b->cap == FAILED)
+    return CFI_BUF_NOMEM;
   rc = make_room(b, len, limit);
   if (rc != CFI_BUF_OK)
     return rc;

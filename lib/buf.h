@@ -22,7 +22,7 @@ enum { CFI_BUF_OK = 0, CFI_BUF_NOMEM = -1, CFI_BUF_FULL = -2 };
 void cfi_buf_init(cfi_buf *b, const cfi_alloc *alloc);
 void cfi_buf_free(cfi_buf *b);
 
-/* The bytes held. Moves when bytes are added. */
+/* The bytes held, NULL when there was never any. Moves when bytes are added. */
 char *cfi_buf_data(const cfi_buf *b);
 
 /* Adds bytes; nothing is added when it answers NOMEM, or FULL because more

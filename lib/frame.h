@@ -8,6 +8,7 @@
 #define CFI_FRAME_H
 
 #include "buf.h"
+#include "scan.h"
 
 typedef enum cfi_frame_mode {
   CFI_FRAME_LIST,  /* {"results":[row,row],"last_seq":..}: normal, longpoll */
@@ -38,14 +39,23 @@ typedef struct cfi_frame_item {
 typedef struct cfi_frame {
   cfi_frame_mode mode;
   size_t max_row, max_depth;
-  size_t pos;         /* bytes looked at, from the front of what is held */
-  size_t row;         /* where the row being read begins */
-  uint64_t beats;     /* heartbeats seen since init */
-  cfi_buf envelope;   /* LIST: without the rows and without white space */
+  size_t pos;       /* bytes looked at, from the front of what is held */
+  size_t row;       /* where the row being read begins */
+  uint64_t beats;   /* heartbeats seen since init */
+  cfi_buf envelope; /* LIST: without the rows and without white space */
   /* private to frame.c from here on */
-  int state, row_end_state;
-  size_t depth;
-  bool in_row, in_string, escaped, stray, line_empty;
+  int state;  /* what may come, outside of rows */
+  int member; /* LIST: which part of a member of the envelope is read */
+  cfi_frame_kind failed; /* MORE: not yet */
+  const char *why;
+  cfi_scan scan;  /* within the row */
+  size_t outer;   /* depth within the envelope */
+  size_t matched; /* bytes of a name that agree so far */
+  bool in_row, stray;
+  bool in_string, escaped; /* within the envelope */
+  bool line_empty;         /* EVENTS: the event is empty so far */
+  bool gap;                /* white space stood before this byte */
+  bool after_cr;
 } cfi_frame;
 
 void cfi_frame_init(cfi_frame *f, const cfi_alloc *alloc, size_t max_row,

@@ -190,11 +190,9 @@ static int check_json(const cfi_alloc *alloc, const cfi_option *row,
   bool array = strcmp(row->info.values, "array") == 0;
   json_shape shape = {CFI_JSON_NULL, true};
   cfi_json_result rc;
-  cfi_json json;
 
-  cfi_json_init(&json, alloc, JSON_DEPTH_MAX);
-  rc = cfi_json_parse(&json, value, strlen(value), look, &shape);
-  cfi_json_free(&json);
+  rc = cfi_json_parse(alloc, JSON_DEPTH_MAX, value, strlen(value), look,
+                      &shape);
   if (rc == CFI_JSON_NOMEM)
     return cfi_error_set(error, CHANGEFEED_ERR_NOMEM,
                          "%s: there is no memory to read the value",

@@ -11,10 +11,12 @@
 typedef struct cfi_repeat {
   const cfi_alloc *alloc;
   struct cfi_repeat_entry *table; /* NULL until the first row */
-  size_t size;                    /* entries, a power of two; 0 = off */
+  size_t size;                    /* entries now, a power of two; 0 = none */
+  size_t limit;                   /* entries at most, likewise; 0 = off */
   uint64_t seed;
 } cfi_repeat;
 
+/* entries is rounded up to a power of two; memory comes as it is used. */
 void cfi_repeat_init(cfi_repeat *r, const cfi_alloc *alloc, size_t entries,
                      uint64_t seed);
 void cfi_repeat_free(cfi_repeat *r);
@@ -23,8 +25,12 @@ void cfi_repeat_clear(cfi_repeat *r); /* another history */
 /* Is this revision known, or a later generation of the same id? Remembers the
    revision in the same step, unless it is older than the one remembered.
    Revisions are "generation-hash"; others count as generation 0 and are equal
-   or not. With several leaves the whole list is compared. Without memory it
-   answers false. */
+   or not. With several leaves the whole list is compared, as a set. Without
+   revisions, and without memory, it answers false.
+   A winner may truly fall to an earlier generation, when a longer branch of a
+   conflict is deleted. That is told apart from a repeat by nothing in the row,
+   and counts as one here: a flag for people and counters, not a reason to drop
+   a row. */
 bool cfi_repeat_seen(cfi_repeat *r, changefeed_str id,
                      const changefeed_str *revs, size_t rev_count);
 

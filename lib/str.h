@@ -1,6 +1,6 @@
 /*
  * Small text helpers that do not depend on the locale: ASCII case, decimal
- * numbers, UTF-8, percent- and base64-encoding, edit distance.
+ * numbers, UTF-8, edit distance, hashes.
  */
 #ifndef CFI_STR_H
 #define CFI_STR_H

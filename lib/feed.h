@@ -1,0 +1,316 @@
+/*
+ * One feed as a state machine without sockets: notes of what happened go in
+ * (bytes, a response's head, its end, the time), requests to a "world" come
+ * out. Everything is decided in cfi_feed_step, where also every callback of the
+ * application runs; the notes only record. A loop drives it over libcurl; a
+ * simulated world can drive it as well.
+ */
+#ifndef CFI_FEED_H
+#define CFI_FEED_H
+
+#include <stdatomic.h>
+
+#include "backoff.h"
+#include "bucket.h"
+#include "checkpoint.h"
+#include "clock.h"
+#include "frame.h"
+#include "options.h"
+#include "repeat.h"
+#include "row.h"
+#include "store_file.h"
+#include "url.h"
+#include "window.h"
+
+typedef enum cfi_ask {
+  CFI_ASK_LOGIN,    /* POST /_session */
+  CFI_ASK_SERVER,   /* GET /: who is it */
+  CFI_ASK_DATABASE, /* GET /db: is it the database we know */
+  CFI_ASK_CATCHUP,  /* what is past: feed=normal */
+  CFI_ASK_LIVE      /* what comes */
+} cfi_ask;
+
+/* A request to be made. Strings are borrowed until start returns. */
+typedef struct cfi_request {
+  cfi_ask ask;
+  const char *url;
+  const char *body; /* NULL: GET, else POST */
+  size_t body_len;
+  const char *content_type;
+  const char *accept;
+  const char *cookie;        /* value of a Cookie header, or NULL */
+  const char *authorization; /* value of that header, or NULL */
+  bool send_password;        /* Basic authentication by username, password */
+  bool close_after;          /* the connection cannot be used again */
+} cfi_request;
+
+/* What the feed needs done. None of these calls back into the feed. */
+typedef struct cfi_world {
+  /* CHANGEFEED_OK: notes will follow, cfi_feed_note_done last. Else nothing
+     follows, and error is filled. */
+  int (*start)(void *ctx, const cfi_request *request, cfi_error *error);
+  /* Ends the request: no note follows. */
+  void (*cancel)(void *ctx);
+  /* cfi_feed_receive answered "not now" before: there is room again. */
+  void (*unblock)(void *ctx);
+  void *ctx;
+} cfi_world;
+
+/* How a request ended, as the transport saw it. */
+typedef struct cfi_outcome {
+  int code; /* CHANGEFEED_OK: the response is whole; or ERR_NETWORK, ERR_TLS,
+               ERR_NOMEM, ERR_PROTOCOL */
+  bool fatal; /* a certificate or host name was refused */
+  int curl_code, sys_errno;
+  const char *text; /* what the transport says; no credentials */
+} cfi_outcome;
+
+typedef struct cfi_head {
+  int status;
+  const char *retry_after; /* header values, NULL: not there */
+  const char *cookie;      /* "AuthSession=..." of Set-Cookie */
+  int64_t cookie_age_ms;   /* Max-Age; -1 = not said */
+  const char *location;    /* shown form */
+} cfi_head;
+
+/* mail: set by any thread or signal handler, taken by step */
+enum { CFI_MAIL_STOP = 1, CFI_MAIL_ACK = 2, CFI_MAIL_RESUME = 4 };
+
+enum { CFI_REPLY_MAX = 64 * 1024 }; /* bytes kept of an answer not a feed */
+
+/* A row taken apart and not taken by the application yet. */
+typedef struct cfi_held {
+  cfi_row row;
+  size_t offset, len; /* of its text in the queue */
+  unsigned flags;     /* as delivered */
+} cfi_held;
+
+/* What is known of the history being followed. */
+typedef struct cfi_identity {
+  char *server_uuid, *instance_start_time;
+} cfi_identity;
+
+typedef enum cfi_phase {
+  CFI_PHASE_WAIT,   /* until begin_ms, then ask */
+  CFI_PHASE_ACTIVE, /* a request is under way */
+  CFI_PHASE_OVER
+} cfi_phase;
+
+struct changefeed {
+  /* given at the start */
+  const cfi_alloc *alloc;
+  cfi_clock clock;
+  cfi_random random;
+  cfi_settings set;
+  changefeed_callbacks callbacks;
+  cfi_url url;
+  cfi_url *endpoints; /* others of the same cluster */
+  size_t endpoint_count, endpoint; /* 0 = url, i = endpoints[i - 1] */
+  cfi_world world;
+  bool filtered; /* the server leaves rows out */
+  bool pull;     /* read by changefeed_next */
+
+  /* any thread */
+  atomic_uint mail;
+  atomic_bool paused;
+  atomic_int shown_state; /* what get_state answers */
+
+  /* life */
+  cfi_phase phase;
+  int base_state;  /* enum changefeed_state without PAUSED */
+  bool closing;    /* changefeed_close inside a callback */
+  unsigned depth;  /* callbacks on the stack */
+  cfi_error error; /* the last fault */
+  int64_t event_delay_ms; /* until the next attempt, for on_state */
+
+  /* asking */
+  cfi_ask ask;      /* the request under way, or the next one */
+  int64_t begin_ms; /* WAIT: not before */
+  int transport;    /* of live requests now: enum, never AUTO */
+  unsigned silent_lives; /* continuous responses in a row without a byte */
+  bool server_known, db_seen, checked; /* checked: in this attempt */
+  int64_t missing_since_ms; /* CFI_NEVER: not missing */
+  cfi_identity identity; /* of the history the position belongs to */
+  cfi_identity found;    /* as the server says now */
+  int64_t server_major;  /* its version; 0 = unknown */
+  char *found_seq;       /* update_seq of GET /db when it is a number */
+  bool went_missing;     /* the database was gone since it was checked */
+  cfi_bucket bucket;
+  cfi_backoff backoff;
+
+  /* the request under way */
+  int64_t started_ms, connected_ms, head_ms, byte_ms, stream_ms;
+  int64_t idle_ms; /* allowed silence */
+  bool has_head, head_seen, blocked, no_memory;
+  int status;
+  int64_t retry_after_ms;
+  bool done, done_fatal;
+  int done_code, done_curl, done_errno;
+  char done_text[256];
+  char location[256];
+  uint64_t request_rows, request_bytes;
+  bool tail; /* the feed's last word of this response was read */
+  int64_t tail_ms;
+  bool body_fault; /* the body is not a feed, or holds an error; in error */
+  bool asked_timeout; /* live response that ends by itself when idle */
+  bool renew; /* end it at the next row boundary */
+  cfi_buf asked_since; /* its since */
+
+  /* rows */
+  cfi_buf queue;
+  size_t queue_limit;
+  cfi_frame frame;
+  cfi_row_parser *rows;
+  cfi_held *held;
+  size_t held_cap, held_count;
+  int64_t held_ms; /* when the first of them was held */
+  changefeed_change *changes; /* held_cap of them, as the application sees
+                                 them, pointers to them, and the bytes that
+                                 stand behind them in the queue */
+  const changefeed_change **change_list;
+  char *behind;
+  bool ending; /* the feed's last word is read, rows before it may wait */
+  int64_t ending_pending;
+  changefeed_str ending_seq; /* lives in rows */
+  uint64_t beats_seen;
+  bool lent; /* pull: held[0] is in the caller's hands */
+  uint64_t ordinal; /* last one given */
+  uint64_t repeat_run;
+  uint64_t limit_left; /* UINT64_MAX: no limit */
+
+  /* positions */
+  cfi_buf resume; /* where the next request starts: the last row taken */
+  bool resume_own; /* came from the server, not from the caller */
+  cfi_window window;
+  cfi_repeat repeat;
+  bool caught_up;
+  char *feed_key;  /* database, filter, style: what a position is good for */
+  char *store_key; /* where an application's store keeps it */
+  const char *pending_reset; /* a reason found before the first step; static */
+  cfi_store_file *file;
+  changefeed_store store;
+  bool has_store;
+  uint64_t stored_rows;  /* acknowledged before this run */
+  uint64_t saved_moves, saved_acked;
+  int64_t unsaved_ms; /* since when the position is not saved; CFI_NEVER */
+  int64_t save_at_ms; /* after a failed save: not before */
+  cfi_backoff save_backoff;
+  changefeed_str position_out; /* what changefeed_position lent */
+  char *position_copy;
+
+  /* credentials */
+  char *username, *password;
+  char *authorization;
+  char *cookie;
+  int64_t cookie_until_ms; /* renew from then on */
+  bool renewed;            /* since the last answer that let us in */
+
+  changefeed_stats stats;
+  int64_t last_byte_ms, last_row_ms, last_save_ms; /* -1: never */
+
+  void *host; /* the loop's record of this feed */
+};
+
+typedef struct cfi_feed_config {
+  const cfi_alloc *alloc;
+  cfi_clock clock;
+  uint64_t seed; /* 0: from the system */
+  cfi_world world;
+  void *host;
+} cfi_feed_config;
+
+/* OK; ERR_OPTION, ERR_STORE, ERR_NOMEM, ERR_UNSUPPORTED, ERR_SYSTEM with the
+   sentence in error. */
+int cfi_feed_new(changefeed **out, const changefeed_options *options,
+                 const cfi_feed_config *config, cfi_error *error);
+/* No callback runs. save: write the acknowledged position first. */
+void cfi_feed_free(changefeed *f, bool save);
+
+/* Notes; they only record. */
+void cfi_feed_note_connected(changefeed *f);
+void cfi_feed_note_head(changefeed *f, const cfi_head *head);
+/* False: not now; the world keeps the bytes and offers them again after
+   unblock. fail is set when they cannot be taken at all. */
+bool cfi_feed_receive(changefeed *f, const void *data, size_t len, bool *fail);
+void cfi_feed_note_done(changefeed *f, const cfi_outcome *outcome);
+
+/* Does what is due; at most max_rows rows. True: there is more to do now. */
+bool cfi_feed_step(changefeed *f, unsigned max_rows);
+/* When step is to be called at the latest; CFI_NEVER. */
+int64_t cfi_feed_deadline(const changefeed *f);
+bool cfi_feed_over(const changefeed *f); /* and the application knows it */
+
+/* Pull: the next row or NULL. Gives back the one lent before. */
+const changefeed_change *cfi_feed_lend(changefeed *f);
+
+/* ---- shared by the feed_*.c files ---- */
+
+/* feed.c */
+int64_t cfi_feed_now(const changefeed *f);
+void cfi_feed_set_state(changefeed *f, int base_state);
+void cfi_feed_finish(changefeed *f, int base_state);
+void cfi_feed_log(changefeed *f, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void cfi_feed_notice(changefeed *f, const changefeed_notice *notice);
+/* A callback has just returned: may the step go on as if nothing was? */
+bool cfi_feed_gone(const changefeed *f);
+
+/* feed_request.c */
+bool cfi_feed_begin(changefeed *f); /* WAIT is over: make the request */
+void cfi_feed_plan(changefeed *f); /* the next request, as soon as allowed */
+const cfi_url *cfi_feed_where(const changefeed *f);
+char *cfi_feed_make_key(const changefeed *f, const char *of);
+
+/* feed_reply.c */
+bool cfi_feed_on_head(changefeed *f);
+bool cfi_feed_on_done(changefeed *f);
+bool cfi_feed_on_time(changefeed *f);
+/* The response's envelope or last line was read; its position is taken. */
+void cfi_feed_on_tail(changefeed *f, int64_t pending);
+/* A request ends: was it productive? */
+void cfi_feed_account(changefeed *f);
+bool cfi_feed_was_healthy(const changefeed *f);
+
+/* feed_fault.c */
+/* The error is in f->error: drop the request, fail or wait and try again. */
+void cfi_feed_fault(changefeed *f);
+void cfi_feed_fatal(changefeed *f);
+void cfi_feed_drop_request(changefeed *f);
+void cfi_feed_recovered(changefeed *f);
+void cfi_feed_note_silence(changefeed *f);
+
+/* feed_rows.c */
+/* True: something was done, look again. */
+bool cfi_feed_drain(changefeed *f, unsigned *budget);
+/* Rows that are complete wait for the application. */
+bool cfi_feed_rows_waiting(const changefeed *f);
+/* Drops what is queued and held; it will be asked for again. */
+void cfi_feed_clear_rows(changefeed *f);
+int64_t cfi_feed_batch_due_ms(const changefeed *f);
+
+/* feed_taken.c */
+/* The rows held first are the application's now. */
+void cfi_feed_taken(changefeed *f, size_t count, bool acked);
+/* Before delivery: flags of the row held last; tells runs of repeats. */
+void cfi_feed_judge(changefeed *f, cfi_held *held);
+void cfi_feed_end_repeats(changefeed *f);
+
+/* feed_position.c */
+int cfi_feed_open_store(changefeed *f, const changefeed_options *o,
+                        cfi_error *error);
+/* OK also when there is nothing new to save, or no store. */
+int cfi_feed_save(changefeed *f, cfi_error *error);
+void cfi_feed_save_if_due(changefeed *f);
+int64_t cfi_feed_save_due_ms(const changefeed *f);
+bool cfi_feed_set_resume(changefeed *f, changefeed_str seq, bool own);
+
+/* feed_identity.c */
+/* Is this the history we know? On a reset it does what the policy says. False:
+   the feed is over, or gone. */
+bool cfi_feed_same_history(changefeed *f);
+/* Another history begins. False: as above. */
+bool cfi_feed_reset(changefeed *f, const char *reason);
+/* After a fault: does it take GET / to know the server again? */
+void cfi_feed_forget_server(changefeed *f);
+
+#endif

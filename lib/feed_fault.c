@@ -1,0 +1,165 @@
+/*
+ * What happens after a fault: count it, give up or wait, change the endpoint
+ * or the transport, try again.
+ */
+#include "feed.h"
+
+#include <string.h>
+
+enum { SILENT_LIVES_MAX = 2 };
+
+void cfi_feed_drop_request(changefeed *f) {
+  if (f->phase != CFI_PHASE_ACTIVE)
+    return;
+  f->phase = CFI_PHASE_WAIT;
+  f->begin_ms = CFI_NEVER;
+  if (!f->done)
+    f->world.cancel(f->world.ctx);
+  f->done = true;
+  f->blocked = false;
+}
+
+static void count_fault(changefeed *f) {
+  changefeed_stats *s = &f->stats;
+
+  switch (f->error.pub.code) {
+  case CHANGEFEED_ERR_NETWORK:
+    s->faults_network++;
+    break;
+  case CHANGEFEED_ERR_TLS:
+    s->faults_tls++;
+    break;
+  case CHANGEFEED_ERR_IDLE:
+    s->faults_idle++;
+    break;
+  case CHANGEFEED_ERR_AUTH:
+    s->faults_auth++;
+    break;
+  case CHANGEFEED_ERR_HTTP:
+  case CHANGEFEED_ERR_NOTFOUND:
+    s->faults_http++;
+    break;
+  case CHANGEFEED_ERR_PROTOCOL:
+    s->faults_protocol++;
+    break;
+  default:
+    s->faults_local++;
+    break;
+  }
+}
+
+void cfi_feed_fatal(changefeed *f) {
+  count_fault(f);
+  if (f->phase == CFI_PHASE_ACTIVE)
+    cfi_feed_account(f);
+  f->error.pub.retryable = 0;
+  cfi_feed_finish(f, CHANGEFEED_STATE_FAILED);
+}
+
+/* A proxy that holds bytes back looks like this: the catch-up works, and the
+   live response stays silent although heartbeats were asked for. */
+void cfi_feed_note_silence(changefeed *f) {
+  if (f->ask == CFI_ASK_LIVE && f->transport != CFI_TRANSPORT_LONGPOLL &&
+      f->request_bytes == 0)
+    f->silent_lives++;
+}
+
+static void fall_back(changefeed *f) {
+  changefeed_notice notice = {0};
+
+  if (f->set.transport != CFI_TRANSPORT_AUTO ||
+      f->transport == CFI_TRANSPORT_LONGPOLL ||
+      f->silent_lives < SILENT_LIVES_MAX)
+    return;
+  f->transport = CFI_TRANSPORT_LONGPOLL;
+  f->stats.fallbacks++;
+  notice.kind = CHANGEFEED_NOTICE_FALLBACK;
+  notice.from = "continuous";
+  notice.to = "longpoll";
+  notice.reason = "heartbeats do not come through: something between holds "
+                  "the response back";
+  cfi_feed_notice(f, &notice);
+}
+
+/* Trouble of the node or the way to it, as opposed to trouble of the
+   request. */
+static bool endpoint_failed(const changefeed *f) {
+  int code = f->error.pub.code;
+
+  return code == CHANGEFEED_ERR_NETWORK || code == CHANGEFEED_ERR_TLS ||
+         code == CHANGEFEED_ERR_IDLE || code == CHANGEFEED_ERR_PROTOCOL ||
+         f->error.pub.http_status >= 500;
+}
+
+static void change_endpoint(changefeed *f) {
+  if (f->endpoint_count == 0 || !endpoint_failed(f))
+    return;
+  f->endpoint = (f->endpoint + 1) % (f->endpoint_count + 1);
+  f->server_known = false;
+}
+
+/* Not before the server, the rate limit and the back-off allow it; the
+   application may lengthen, and shorten only the back-off. False: over. */
+static bool choose_delay(changefeed *f, int64_t *delay) {
+  int64_t floor_ms = cfi_bucket_wait(&f->bucket, cfi_feed_now(f));
+
+  if (f->retry_after_ms > floor_ms)
+    floor_ms = f->retry_after_ms;
+  *delay = cfi_backoff_next(&f->backoff, &f->random);
+  if (*delay < floor_ms)
+    *delay = floor_ms;
+  if (f->set.retry_limit != 0 &&
+      (int64_t)f->backoff.failures >= f->set.retry_limit) {
+    f->error.pub.retryable = 0;
+    cfi_feed_finish(f, CHANGEFEED_STATE_FAILED);
+    return false;
+  }
+  f->error.pub.retryable = 1;
+  if (f->callbacks.on_retry == NULL)
+    return true;
+  f->depth++;
+  *delay = f->callbacks.on_retry(f, &f->error.pub, f->backoff.failures,
+                                 *delay, f->callbacks.user);
+  f->depth--;
+  if (cfi_feed_gone(f))
+    return false;
+  if (*delay < 0) {
+    f->error.pub.retryable = 0;
+    cfi_feed_finish(f, CHANGEFEED_STATE_FAILED);
+    return false;
+  }
+  if (*delay < floor_ms)
+    *delay = floor_ms;
+  return true;
+}
+
+void cfi_feed_fault(changefeed *f) {
+  int64_t delay;
+
+  f->error.pub.retry_after_ms = f->retry_after_ms;
+  count_fault(f);
+  if (f->phase == CFI_PHASE_ACTIVE) {
+    cfi_feed_account(f);
+    if (cfi_feed_was_healthy(f))
+      cfi_backoff_reset(&f->backoff);
+  }
+  cfi_feed_drop_request(f);
+  cfi_feed_clear_rows(f);
+  f->phase = CFI_PHASE_WAIT;
+  f->begin_ms = CFI_NEVER;
+  f->checked = f->caught_up = false;
+  f->stats.reconnects++;
+  change_endpoint(f);
+  cfi_feed_forget_server(f);
+  fall_back(f);
+  if (cfi_feed_gone(f) || !choose_delay(f, &delay))
+    return;
+  f->event_delay_ms = delay;
+  f->begin_ms = cfi_clock_after(cfi_feed_now(f), delay);
+  cfi_feed_set_state(f, CHANGEFEED_STATE_WAITING);
+}
+
+void cfi_feed_recovered(changefeed *f) {
+  if (f->backoff.failures != 0)
+    cfi_backoff_reset(&f->backoff);
+}

@@ -1,0 +1,143 @@
+/*
+ * Is the history being served the one the position belongs to? And what to do
+ * when it is another.
+ */
+#include <string.h>
+
+#include "feed.h"
+#include "str.h"
+
+/* CouchDB 1.x changes instance_start_time at each opening of a database, 2.0
+   to 3.2 say "0". */
+static bool usable(const changefeed *f, const char *start_time) {
+  return f->server_major >= 2 && start_time != NULL &&
+         strcmp(start_time, "0") != 0 && start_time[0] != '\0';
+}
+
+static bool same_text(const char *a, const char *b) {
+  return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+/* Only numbers have an order; both must be one. */
+static bool ahead_of_database(const changefeed *f) {
+  int64_t position, end;
+
+  return f->found_seq != NULL &&
+         cfi_str_to_int(cfi_buf_data(&f->resume), f->resume.len, &position) &&
+         cfi_str_to_int(f->found_seq, strlen(f->found_seq), &end) &&
+         position > end;
+}
+
+static const char *difference(const changefeed *f) {
+  const cfi_identity *old = &f->identity, *now = &f->found;
+  bool comparable = old->instance_start_time != NULL &&
+                    usable(f, old->instance_start_time) &&
+                    usable(f, now->instance_start_time);
+
+  if (f->ask == CFI_ASK_SERVER)
+    return old->server_uuid != NULL && now->server_uuid != NULL &&
+                   !same_text(old->server_uuid, now->server_uuid)
+               ? "another server answers"
+               : NULL;
+  if (comparable &&
+      !same_text(old->instance_start_time, now->instance_start_time))
+    return "the database was created anew";
+  if (f->went_missing && !comparable)
+    return "the database was gone and is there again";
+  if (ahead_of_database(f))
+    return "the position is ahead of the database";
+  return NULL;
+}
+
+/* What the server says now is what the position will belong to. */
+static bool adopt_one(changefeed *f, char **known, const char *now) {
+  char *copy;
+
+  if (now == NULL || same_text(*known, now))
+    return true;
+  copy = cfi_strdup(f->alloc, now);
+  if (copy == NULL)
+    return false;
+  cfi_free(f->alloc, *known);
+  *known = copy;
+  return true;
+}
+
+bool cfi_feed_same_history(changefeed *f) {
+  const char *reason = f->resume_own ? difference(f) : NULL;
+  bool ok;
+
+  if (reason != NULL && !cfi_feed_reset(f, reason))
+    return false;
+  if (f->ask == CFI_ASK_SERVER) {
+    ok = adopt_one(f, &f->identity.server_uuid, f->found.server_uuid);
+  } else {
+    f->went_missing = false;
+    ok = adopt_one(f, &f->identity.instance_start_time,
+                   usable(f, f->found.instance_start_time)
+                       ? f->found.instance_start_time
+                       : NULL);
+  }
+  if (ok)
+    return true;
+  (void)cfi_error_set(&f->error, CHANGEFEED_ERR_NOMEM, "no memory");
+  cfi_feed_fault(f);
+  return false;
+}
+
+void cfi_feed_forget_server(changefeed *f) {
+  if (f->url.target == CFI_URL_DB_UPDATES ||
+      !usable(f, f->identity.instance_start_time))
+    f->server_known = false;
+}
+
+static bool ask_policy(changefeed *f, const char *reason) {
+  int verdict = f->set.on_reset == CFI_ON_RESET_STOP ? CHANGEFEED_STOP
+                                                     : CHANGEFEED_CONTINUE;
+
+  if (f->callbacks.on_reset != NULL) {
+    f->depth++;
+    verdict = f->callbacks.on_reset(f, reason, f->callbacks.user);
+    f->depth--;
+    if (cfi_feed_gone(f))
+      return false;
+  }
+  if (verdict == CHANGEFEED_CONTINUE)
+    return true;
+  if (verdict == CHANGEFEED_LATER)
+    (void)cfi_error_set(&f->error, CHANGEFEED_ERR_CALLBACK,
+                        "on_reset answered CHANGEFEED_LATER for %s",
+                        f->url.shown);
+  else
+    (void)cfi_error_set(&f->error, CHANGEFEED_ERR_RESET,
+                        "%s serves another history: %s", f->url.shown,
+                        reason);
+  cfi_feed_fatal(f);
+  return false;
+}
+
+bool cfi_feed_reset(changefeed *f, const char *reason) {
+  changefeed_str none = {NULL, 0}, start = {"0", 1};
+
+  f->stats.resets++;
+  cfi_feed_log(f, CHANGEFEED_LOG_WARNING, "%s serves another history: %s",
+               f->url.shown, reason);
+  if (cfi_feed_gone(f) || !ask_policy(f, reason))
+    return false;
+  cfi_feed_drop_request(f);
+  cfi_feed_clear_rows(f);
+  if (!cfi_feed_set_resume(f, start, false) ||
+      !cfi_window_reset(&f->window, none)) {
+    (void)cfi_error_set(&f->error, CHANGEFEED_ERR_NOMEM, "no memory");
+    cfi_feed_fault(f);
+    return false;
+  }
+  cfi_repeat_clear(&f->repeat);
+  f->repeat_run = 0;
+  f->went_missing = f->caught_up = false;
+  f->stats.pending = -1;
+  if (f->phase == CFI_PHASE_WAIT && f->begin_ms == CFI_NEVER)
+    cfi_feed_plan(f);
+  cfi_feed_set_state(f, CHANGEFEED_STATE_CONNECTING);
+  return !cfi_feed_gone(f);
+}

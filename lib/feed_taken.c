@@ -1,0 +1,93 @@
+/*
+ * What follows from a row: flags, counters, the positions it moves, and the
+ * runs of repeats.
+ */
+#include <string.h>
+
+#include "feed.h"
+#include "str.h"
+
+void cfi_feed_judge(changefeed *f, cfi_held *held) {
+  const cfi_row *row = &held->row;
+
+  held->flags = (row->deleted ? (unsigned)CHANGEFEED_DELETED : 0U) |
+                (row->doc_len != 0 ? (unsigned)CHANGEFEED_DOC : 0U) |
+                (row->has_error ? (unsigned)CHANGEFEED_ROW_ERROR : 0U);
+  if (row->rev_count != 0 &&
+      cfi_repeat_seen(&f->repeat, row->id, row->revs, row->rev_count))
+    held->flags |= (unsigned)CHANGEFEED_REPEAT;
+}
+
+void cfi_feed_end_repeats(changefeed *f) {
+  changefeed_notice notice = {0};
+
+  if (f->repeat_run == 0)
+    return;
+  notice.kind = CHANGEFEED_NOTICE_REWIND;
+  notice.rows = f->repeat_run;
+  f->repeat_run = 0;
+  f->stats.rewinds++;
+  cfi_feed_notice(f, &notice);
+}
+
+/* The next request starts behind this row; a row that went on ends a series
+   of failures. */
+static void move_on(changefeed *f, changefeed_str seq) {
+  changefeed_str before = {cfi_buf_data(&f->resume), f->resume.len};
+
+  if (seq.data == NULL || f->set.descending != 0)
+    return;
+  if (f->backoff.failures != 0 && !cfi_str_same(before, seq))
+    cfi_feed_recovered(f);
+  if (!cfi_feed_set_resume(f, seq, true)) {
+    /* The old place is still right, only further back. */
+    (void)cfi_error_set(&f->error, CHANGEFEED_ERR_NOMEM,
+                        "no memory for a position of %s", f->url.shown);
+    f->body_fault = true;
+  }
+}
+
+static void acknowledge(changefeed *f, changefeed_str seq) {
+  if (f->set.descending != 0)
+    seq.data = NULL;
+  if (!cfi_window_pass(&f->window, f->ordinal, seq)) {
+    (void)cfi_error_set(&f->error, CHANGEFEED_ERR_NOMEM,
+                        "no memory for a position of %s", f->url.shown);
+    f->body_fault = true;
+  }
+}
+
+static void take_one(changefeed *f, const cfi_held *held, bool acked) {
+  f->ordinal++;
+  f->request_rows++;
+  f->stats.changes++;
+  f->last_row_ms = cfi_feed_now(f);
+  if ((held->flags & CHANGEFEED_DELETED) != 0)
+    f->stats.deleted++;
+  if (f->limit_left != UINT64_MAX)
+    f->limit_left--;
+  move_on(f, held->row.seq);
+  if (acked)
+    acknowledge(f, held->row.seq);
+  if ((held->flags & CHANGEFEED_REPEAT) != 0) {
+    f->stats.repeats++;
+    f->repeat_run++;
+  } else {
+    cfi_feed_end_repeats(f);
+  }
+}
+
+void cfi_feed_taken(changefeed *f, size_t count, bool acked) {
+  for (size_t i = 0; i < count; i++)
+    take_one(f, &f->held[i], acked);
+  f->held_count -= count;
+  if (f->held_count != 0)
+    memmove(f->held, f->held + count, f->held_count * sizeof *f->held);
+  else if (!f->ending)
+    cfi_row_reset(f->rows);
+  if (f->closing)
+    return;
+  cfi_feed_save_if_due(f);
+  if (f->limit_left == 0)
+    cfi_feed_finish(f, CHANGEFEED_STATE_ENDED);
+}

@@ -1,0 +1,280 @@
+/*
+ * The round of the loop: waiting, libcurl's sockets and timer, transfers that
+ * ended. What belongs to single feeds is in loop_feeds.c.
+ */
+#define _GNU_SOURCE
+#include "loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { MAX_EVENTS = 256 };
+
+/* ---- libcurl, once per process ---- */
+
+static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
+
+static void init_curl(void) {
+  /* A failure shows when the first handle is made. */
+  (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* ---- sockets ---- */
+
+static curl_socket_t open_socket(void *ctx, struct curl_sockaddr *address) {
+  changefeed_loop *loop = ctx;
+  int fd;
+
+  if (loop->socket_count == loop->socket_cap) {
+    size_t cap = loop->socket_cap != 0 ? loop->socket_cap * 2 : 16;
+    void *p = cfi_resize(&loop->alloc, loop->sockets, cap,
+                         sizeof *loop->sockets);
+    if (p == NULL)
+      return CURL_SOCKET_BAD;
+    loop->sockets = p;
+    loop->socket_cap = cap;
+  }
+  /* Closed at exec: no program started by the application inherits it. */
+  fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
+              address->protocol);
+  if (fd < 0)
+    return CURL_SOCKET_BAD;
+  loop->sockets[loop->socket_count++] = fd;
+  return fd;
+}
+
+static int close_socket(void *ctx, curl_socket_t fd) {
+  changefeed_loop *loop = ctx;
+
+  for (size_t i = 0; i < loop->socket_count; i++)
+    if (loop->sockets[i] == fd) {
+      loop->sockets[i] = loop->sockets[--loop->socket_count];
+      break;
+    }
+  return close(fd);
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user,
+                     void *socket_user) {
+  changefeed_loop *loop = user;
+  unsigned want = 0;
+
+  (void)easy;
+  (void)socket_user;
+  if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
+    want |= CFI_DRIVER_READ;
+  if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
+    want |= CFI_DRIVER_WRITE;
+  /* A descriptor the system would not watch stays silent, and its feed's
+     deadline ends it; an error from here would end every transfer. */
+  (void)cfi_driver_watch(loop->driver, fd, want);
+  return 0;
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *user) {
+  changefeed_loop *loop = user;
+
+  (void)multi;
+  loop->curl_due_ms = timeout_ms < 0
+                          ? CFI_NEVER
+                          : cfi_clock_after(loop->now_ms, timeout_ms);
+  return 0;
+}
+
+/* ---- life ---- */
+
+static int64_t round_now(void *ctx) {
+  return ((changefeed_loop *)ctx)->now_ms;
+}
+
+static int64_t wall_now(void *ctx) {
+  (void)ctx;
+  return cfi_clock_wall(&cfi_clock_system);
+}
+
+void cfi_loop_refresh(changefeed_loop *loop) {
+  loop->now_ms = cfi_clock_now(&cfi_clock_system);
+}
+
+static bool make_multi(changefeed_loop *loop) {
+  loop->multi = curl_multi_init();
+  return loop->multi != NULL &&
+         curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, on_socket) ==
+             CURLM_OK &&
+         curl_multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, loop) ==
+             CURLM_OK &&
+         curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION, on_timer) ==
+             CURLM_OK &&
+         curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, loop) ==
+             CURLM_OK &&
+         /* A paused feed must not hold up others on the same connection. */
+         curl_multi_setopt(loop->multi, CURLMOPT_PIPELINING,
+                           (long)CURLPIPE_NOTHING) == CURLM_OK;
+}
+
+int cfi_loop_new(changefeed_loop **out,
+                 const changefeed_allocator *allocator) {
+  changefeed_loop *loop;
+  cfi_alloc alloc;
+  int rc;
+
+  if (!cfi_alloc_init(&alloc, allocator))
+    return CHANGEFEED_ERR_INVALID;
+  (void)pthread_once(&curl_once, init_curl);
+  loop = cfi_calloc(&alloc, 1, sizeof *loop);
+  if (loop == NULL)
+    return CHANGEFEED_ERR_NOMEM;
+  loop->alloc = alloc;
+  loop->clock = (cfi_clock){round_now, wall_now, loop};
+  loop->owner = getpid();
+  loop->curl_due_ms = CFI_NEVER;
+  atomic_init(&loop->mail, NULL);
+  atomic_init(&loop->stop, false);
+  atomic_init(&loop->woken, false);
+  cfi_loop_refresh(loop);
+  rc = cfi_driver_new(&loop->alloc, &loop->driver);
+  if (rc == CHANGEFEED_OK && !make_multi(loop))
+    rc = CHANGEFEED_ERR_NOMEM;
+  if (rc != CHANGEFEED_OK) {
+    int saved = errno;
+
+    cfi_loop_free(loop);
+    errno = saved;
+    return rc;
+  }
+  *out = loop;
+  return CHANGEFEED_OK;
+}
+
+void cfi_loop_free(changefeed_loop *loop) {
+  cfi_alloc alloc = loop->alloc;
+
+  while (loop->first != NULL)
+    cfi_loop_destroy(loop->first, !loop->abandoned);
+  if (loop->multi != NULL)
+    (void)curl_multi_cleanup(loop->multi);
+  cfi_driver_free(loop->driver);
+  cfi_free(&alloc, loop->heap);
+  cfi_free(&alloc, loop->sockets);
+  cfi_free(&alloc, loop);
+}
+
+bool cfi_loop_is_forked(const changefeed_loop *loop) {
+  return loop->owner != getpid();
+}
+
+/* The sockets are the parent's: what libcurl says to close them must reach
+   nobody, not even as a TLS alert. */
+void cfi_loop_abandon(changefeed_loop *loop) {
+  int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+  loop->abandoned = true;
+  cfi_driver_abandon(loop->driver);
+  /* Without /dev/null closing them here is next best: libcurl's own writes
+     then fail with EBADF. */
+  for (size_t i = 0; i < loop->socket_count; i++)
+    if (null_fd < 0 || dup3(null_fd, loop->sockets[i], O_CLOEXEC) < 0)
+      (void)close(loop->sockets[i]);
+  if (null_fd >= 0)
+    (void)close(null_fd);
+  cfi_loop_free(loop);
+}
+
+/* ---- the round ---- */
+
+static void socket_action(changefeed_loop *loop, curl_socket_t fd, int mask) {
+  int running;
+
+  /* It fails only for a handle or socket that is no more. */
+  (void)curl_multi_socket_action(loop->multi, fd, mask, &running);
+}
+
+static void run_sockets(changefeed_loop *loop, const cfi_driver_event *events,
+                        int count) {
+  for (int i = 0; i < count; i++) {
+    unsigned what = events[i].what;
+
+    socket_action(loop, events[i].fd,
+                  ((what & CFI_DRIVER_READ) != 0 ? CURL_CSELECT_IN : 0) |
+                      ((what & CFI_DRIVER_WRITE) != 0 ? CURL_CSELECT_OUT : 0) |
+                      ((what & CFI_DRIVER_ERROR) != 0 ? CURL_CSELECT_ERR : 0));
+  }
+}
+
+static void finish_transfers(changefeed_loop *loop) {
+  CURLMsg *message;
+  int left;
+
+  while ((message = curl_multi_info_read(loop->multi, &left)) != NULL) {
+    CURLcode code = message->data.result;
+    cfi_transfer *t = NULL;
+
+    if (message->msg != CURLMSG_DONE ||
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t) !=
+            CURLE_OK ||
+        t == NULL)
+      continue;
+    cfi_transfer_done(t, code); /* message is gone from here on */
+    cfi_loop_make_ready(t->feed->host);
+  }
+}
+
+static int wait_ms(const changefeed_loop *loop, int timeout_ms) {
+  int64_t due = loop->curl_due_ms, wait;
+
+  if (loop->ready != NULL || atomic_load(&loop->mail) != NULL)
+    return 0;
+  if (loop->heap_count != 0 && loop->heap[0]->due_ms < due)
+    due = loop->heap[0]->due_ms;
+  if (due == CFI_NEVER)
+    return timeout_ms;
+  wait = due > loop->now_ms ? due - loop->now_ms : 0;
+  if (wait > INT_MAX)
+    wait = INT_MAX;
+  return timeout_ms >= 0 && timeout_ms < wait ? timeout_ms : (int)wait;
+}
+
+/* A foreign loop is told when to come again. */
+static void rearm(changefeed_loop *loop) {
+  int wait = wait_ms(loop, -1);
+
+  (void)cfi_driver_arm(loop->driver,
+                       wait < 0 ? CFI_NEVER
+                                : cfi_clock_after(loop->now_ms, wait));
+}
+
+int cfi_loop_round(changefeed_loop *loop, int timeout_ms) {
+  cfi_driver_event events[MAX_EVENTS];
+  bool worked;
+  int count;
+
+  cfi_loop_refresh(loop);
+  count = cfi_driver_wait(loop->driver, events, MAX_EVENTS,
+                          wait_ms(loop, timeout_ms));
+  if (count < 0)
+    return CHANGEFEED_ERR_SYSTEM;
+  cfi_loop_refresh(loop);
+  worked = count != 0;
+  run_sockets(loop, events, count);
+  if (loop->now_ms >= loop->curl_due_ms) {
+    loop->curl_due_ms = CFI_NEVER;
+    socket_action(loop, CURL_SOCKET_TIMEOUT, 0);
+    worked = true;
+  }
+  finish_transfers(loop);
+  cfi_loop_take_mail(loop);
+  cfi_loop_wake_due(loop);
+  worked = cfi_loop_step_ready(loop) || worked;
+  rearm(loop);
+  return worked ? CHANGEFEED_OK : CHANGEFEED_TIMEOUT;
+}
+
+void cfi_loop_sockets(changefeed_loop *loop, cfi_sockets *out) {
+  out->ctx = loop;
+  out->open = open_socket;
+  out->close = close_socket;
+}

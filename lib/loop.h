@@ -1,0 +1,86 @@
+/*
+ * The loop: one CURLM, one driver, and the feeds in it with their timers. Each
+ * round reads what is readable, then lets every feed that has something to do
+ * take one bounded step, so that none starves another.
+ */
+#ifndef CFI_LOOP_H
+#define CFI_LOOP_H
+
+#include <sys/types.h>
+
+#include "driver.h"
+#include "transfer.h"
+
+typedef struct cfi_member cfi_member;
+
+struct changefeed_loop {
+  cfi_alloc alloc;
+  cfi_clock clock; /* answers now_ms: one time for a whole round */
+  int64_t now_ms;
+  CURLM *multi;
+  cfi_driver *driver;
+  pid_t owner;
+  int64_t curl_due_ms;
+  cfi_member *first;             /* all feeds */
+  cfi_member *ready, *last_ready; /* those with something to do */
+  size_t ready_count;
+  cfi_member **heap; /* by due_ms, the earliest first */
+  size_t heap_count, heap_cap;
+  size_t member_count, alive; /* alive: not ended, not failed */
+  _Atomic(cfi_member *) mail; /* a stack, pushed by any thread or signal */
+  atomic_bool stop, woken;
+  bool stepping;  /* a feed's step, and so callbacks, are on the stack */
+  bool abandoned; /* this is a child of fork() */
+  bool owned_by_feed, free_after;
+  changefeed *awaited; /* changefeed_next waits for it; NULL when it is closed */
+  curl_socket_t *sockets; /* open ones, for a child of fork() */
+  size_t socket_count, socket_cap;
+};
+
+struct cfi_member {
+  changefeed_loop *loop;
+  changefeed *feed;
+  cfi_transfer transfer;
+  cfi_member *prev, *next;
+  cfi_member *ready_prev, *ready_next;
+  bool is_ready, counted_over;
+  int64_t due_ms;
+  size_t heap_at; /* SIZE_MAX: not in the heap */
+  cfi_member *mail_next;
+  atomic_bool posted;
+};
+
+/* OK, ERR_NOMEM, ERR_SYSTEM with errno, ERR_INVALID. */
+int cfi_loop_new(changefeed_loop **out, const changefeed_allocator *allocator);
+void cfi_loop_free(changefeed_loop *loop);
+void cfi_loop_abandon(changefeed_loop *loop);
+bool cfi_loop_is_forked(const changefeed_loop *loop);
+
+/* One round; waits at most timeout_ms for something to do (-1: no limit).
+   CHANGEFEED_OK, TIMEOUT when nothing was done, ERR_SYSTEM. */
+int cfi_loop_round(changefeed_loop *loop, int timeout_ms);
+/* now_ms is the time from here on. */
+void cfi_loop_refresh(changefeed_loop *loop);
+
+/* How transfers open and close sockets. */
+void cfi_loop_sockets(changefeed_loop *loop, cfi_sockets *out);
+
+/* loop_feeds.c */
+int cfi_loop_open(changefeed_loop *loop, const changefeed_options *options,
+                  changefeed **out, cfi_error *error);
+/* Frees the feed, at once or when its callback has returned. */
+void cfi_loop_close(changefeed *feed);
+/* Have the loop step this feed soon. [signal] */
+void cfi_loop_post(changefeed *feed);
+cfi_member *cfi_loop_member(const changefeed *feed);
+void cfi_loop_make_ready(cfi_member *m);
+/* Pull: cfi_feed_lend, and what follows from giving back. */
+const changefeed_change *cfi_loop_lend(changefeed *feed);
+/* Moves what other threads posted to the ready list. */
+void cfi_loop_take_mail(changefeed_loop *loop);
+/* Steps the feeds that are ready now, each once. True: there was one. */
+bool cfi_loop_step_ready(changefeed_loop *loop);
+void cfi_loop_wake_due(changefeed_loop *loop);
+void cfi_loop_destroy(cfi_member *m, bool save);
+
+#endif

@@ -1,0 +1,311 @@
+/*
+ * The feeds of a loop: opened, stepped when they are due or told, closed. The
+ * heap orders their deadlines, the mail stack takes calls from other threads.
+ */
+#include <errno.h>
+
+#include "loop.h"
+
+enum { ROWS_PER_STEP = 256 };
+
+cfi_member *cfi_loop_member(const changefeed *feed) { return feed->host; }
+
+/* ---- the heap of deadlines ---- */
+
+static void place(changefeed_loop *loop, size_t at, cfi_member *m) {
+  loop->heap[at] = m;
+  m->heap_at = at;
+}
+
+static void sift_up(changefeed_loop *loop, size_t at, cfi_member *m) {
+  while (at != 0 && loop->heap[(at - 1) / 2]->due_ms > m->due_ms) {
+    place(loop, at, loop->heap[(at - 1) / 2]);
+    at = (at - 1) / 2;
+  }
+  place(loop, at, m);
+}
+
+static void sift_down(changefeed_loop *loop, size_t at, cfi_member *m) {
+  for (;;) {
+    size_t child = at * 2 + 1;
+
+    if (child >= loop->heap_count)
+      break;
+    if (child + 1 < loop->heap_count &&
+        loop->heap[child + 1]->due_ms < loop->heap[child]->due_ms)
+      child++;
+    if (loop->heap[child]->due_ms >= m->due_ms)
+      break;
+    place(loop, at, loop->heap[child]);
+    at = child;
+  }
+  place(loop, at, m);
+}
+
+static void heap_remove(cfi_member *m) {
+  changefeed_loop *loop = m->loop;
+  size_t at = m->heap_at;
+  cfi_member *last;
+
+  if (at == SIZE_MAX)
+    return;
+  m->heap_at = SIZE_MAX;
+  last = loop->heap[--loop->heap_count];
+  if (last == m)
+    return;
+  sift_up(loop, at, last);
+  sift_down(loop, last->heap_at, last);
+}
+
+/* Room for every member was made when it was opened. */
+static void set_due(cfi_member *m, int64_t due_ms) {
+  changefeed_loop *loop = m->loop;
+
+  if (due_ms == CFI_NEVER) {
+    m->due_ms = due_ms;
+    heap_remove(m);
+    return;
+  }
+  if (m->heap_at == SIZE_MAX) {
+    m->due_ms = due_ms;
+    sift_up(loop, loop->heap_count++, m);
+    return;
+  }
+  if (due_ms == m->due_ms)
+    return;
+  m->due_ms = due_ms;
+  sift_up(loop, m->heap_at, m);
+  sift_down(loop, m->heap_at, m);
+}
+
+/* ---- ready feeds ---- */
+
+void cfi_loop_make_ready(cfi_member *m) {
+  changefeed_loop *loop = m->loop;
+
+  if (m->is_ready)
+    return;
+  m->is_ready = true;
+  m->ready_next = NULL;
+  m->ready_prev = loop->last_ready;
+  if (loop->last_ready != NULL)
+    loop->last_ready->ready_next = m;
+  else
+    loop->ready = m;
+  loop->last_ready = m;
+  loop->ready_count++;
+}
+
+static void unready(cfi_member *m) {
+  changefeed_loop *loop = m->loop;
+
+  if (!m->is_ready)
+    return;
+  m->is_ready = false;
+  if (m->ready_prev != NULL)
+    m->ready_prev->ready_next = m->ready_next;
+  else
+    loop->ready = m->ready_next;
+  if (m->ready_next != NULL)
+    m->ready_next->ready_prev = m->ready_prev;
+  else
+    loop->last_ready = m->ready_prev;
+  loop->ready_count--;
+}
+
+void cfi_loop_post(changefeed *feed) {
+  cfi_member *m = cfi_loop_member(feed);
+  changefeed_loop *loop = m->loop;
+
+  if (!atomic_exchange(&m->posted, true)) {
+    cfi_member *head = atomic_load(&loop->mail);
+
+    do
+      m->mail_next = head;
+    while (!atomic_compare_exchange_weak(&loop->mail, &head, m));
+    cfi_driver_wake(loop->driver);
+  }
+}
+
+void cfi_loop_take_mail(changefeed_loop *loop) {
+  cfi_member *m = atomic_exchange(&loop->mail, NULL);
+
+  while (m != NULL) {
+    cfi_member *next = m->mail_next; /* read before it may be posted again */
+
+    atomic_store(&m->posted, false);
+    cfi_loop_make_ready(m);
+    m = next;
+  }
+}
+
+void cfi_loop_wake_due(changefeed_loop *loop) {
+  while (loop->heap_count != 0 && loop->heap[0]->due_ms <= loop->now_ms) {
+    cfi_member *m = loop->heap[0];
+
+    heap_remove(m);
+    m->due_ms = CFI_NEVER;
+    cfi_loop_make_ready(m);
+  }
+}
+
+static void after_step(cfi_member *m, bool more) {
+  changefeed_loop *loop = m->loop;
+  changefeed *f = m->feed;
+
+  if (f->closing) {
+    cfi_loop_destroy(m, true);
+    return;
+  }
+  if (!m->counted_over && cfi_feed_over(f)) {
+    m->counted_over = true;
+    loop->alive--;
+  }
+  if (more)
+    cfi_loop_make_ready(m);
+  set_due(m, cfi_feed_deadline(f));
+}
+
+/* Each feed that is ready now gets one step; those made ready meanwhile wait
+   for the next round, after the sockets were read again. */
+bool cfi_loop_step_ready(changefeed_loop *loop) {
+  size_t left = loop->ready_count;
+  bool any = left != 0;
+
+  while (left-- != 0 && loop->ready != NULL &&
+         !atomic_load_explicit(&loop->stop, memory_order_relaxed)) {
+    cfi_member *m = loop->ready;
+    bool more;
+
+    unready(m);
+    loop->stepping = true;
+    more = cfi_feed_step(m->feed, ROWS_PER_STEP);
+    loop->stepping = false;
+    after_step(m, more);
+  }
+  return any;
+}
+
+const changefeed_change *cfi_loop_lend(changefeed *feed) {
+  cfi_member *m = cfi_loop_member(feed);
+  changefeed_loop *loop = m->loop;
+  const changefeed_change *change;
+  bool gave_back = feed->lent;
+
+  loop->awaited = feed;
+  loop->stepping = true;
+  change = cfi_feed_lend(feed);
+  loop->stepping = false;
+  after_step(m, false);
+  if (loop->awaited == NULL)
+    return NULL;
+  if (gave_back && change == NULL && !cfi_feed_over(feed))
+    cfi_loop_make_ready(m); /* there may be more in the queue */
+  return change;
+}
+
+/* ---- opening ---- */
+
+static int world_start(void *ctx, const cfi_request *request,
+                       cfi_error *error) {
+  return cfi_transfer_start(&((cfi_member *)ctx)->transfer, request, error);
+}
+
+static void world_cancel(void *ctx) {
+  cfi_transfer_cancel(&((cfi_member *)ctx)->transfer);
+}
+
+static void world_unblock(void *ctx) {
+  cfi_transfer_unblock(&((cfi_member *)ctx)->transfer);
+}
+
+static bool reserve_heap(changefeed_loop *loop) {
+  size_t cap = loop->heap_cap != 0 ? loop->heap_cap * 2 : 8;
+  void *p;
+
+  if (loop->member_count < loop->heap_cap)
+    return true;
+  p = cfi_resize(&loop->alloc, loop->heap, cap, sizeof(cfi_member *));
+  if (p == NULL)
+    return false;
+  loop->heap = p;
+  loop->heap_cap = cap;
+  return true;
+}
+
+static void link_member(changefeed_loop *loop, cfi_member *m) {
+  m->next = loop->first;
+  if (loop->first != NULL)
+    loop->first->prev = m;
+  loop->first = m;
+  loop->member_count++;
+  loop->alive++;
+  cfi_loop_make_ready(m);
+  cfi_driver_wake(loop->driver);
+}
+
+int cfi_loop_open(changefeed_loop *loop, const changefeed_options *options,
+                  changefeed **out, cfi_error *error) {
+  cfi_member *m = cfi_calloc(&loop->alloc, 1, sizeof *m);
+  cfi_feed_config config = {.alloc = &loop->alloc, .clock = loop->clock};
+  cfi_sockets sockets;
+  int rc;
+
+  if (m == NULL || !reserve_heap(loop)) {
+    cfi_free(&loop->alloc, m);
+    return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
+  }
+  cfi_loop_refresh(loop);
+  m->loop = loop;
+  m->heap_at = SIZE_MAX;
+  m->due_ms = CFI_NEVER;
+  atomic_init(&m->posted, false);
+  config.world = (cfi_world){world_start, world_cancel, world_unblock, m};
+  config.host = m;
+  cfi_loop_sockets(loop, &sockets);
+  cfi_transfer_init(&m->transfer, &loop->alloc, loop->multi, &sockets);
+  rc = cfi_feed_new(&m->feed, options, &config, error);
+  if (rc != CHANGEFEED_OK) {
+    cfi_free(&loop->alloc, m);
+    return rc;
+  }
+  m->transfer.feed = m->feed;
+  link_member(loop, m);
+  *out = m->feed;
+  return CHANGEFEED_OK;
+}
+
+/* ---- closing ---- */
+
+void cfi_loop_destroy(cfi_member *m, bool save) {
+  changefeed_loop *loop = m->loop;
+
+  if (loop->awaited == m->feed)
+    loop->awaited = NULL;
+  cfi_loop_take_mail(loop); /* else it might be on the stack */
+  unready(m);
+  heap_remove(m);
+  if (m->prev != NULL)
+    m->prev->next = m->next;
+  else
+    loop->first = m->next;
+  if (m->next != NULL)
+    m->next->prev = m->prev;
+  loop->member_count--;
+  if (!m->counted_over)
+    loop->alive--;
+  cfi_feed_free(m->feed, save);
+  cfi_transfer_free(&m->transfer);
+  cfi_free(&loop->alloc, m);
+}
+
+void cfi_loop_close(changefeed *feed) {
+  cfi_member *m = cfi_loop_member(feed);
+
+  if (feed->depth == 0) {
+    cfi_loop_destroy(m, true);
+    return;
+  }
+  feed->closing = true; /* destroyed when its step returns */
+  cfi_feed_drop_request(feed);
+}

@@ -1,0 +1,150 @@
+/*
+ * The memory of revisions: a hash table of small buckets, in each the one used
+ * last in front, that one used longest ago given up. A row costs one or two
+ * cache lines.
+ */
+#include "repeat.h"
+
+#include <string.h>
+
+#include "str.h"
+
+enum { WAYS = 4, FIRST_SIZE = 64 };
+
+typedef struct cfi_repeat_entry {
+  uint64_t id;         /* hash; with generation and revs 0: unused */
+  uint64_t revs;       /* sum of the hashes of the revisions */
+  uint32_t generation; /* 0: several leaves, or not generation-hash */
+  uint32_t used;
+} cfi_repeat_entry;
+
+void cfi_repeat_init(cfi_repeat *r, const cfi_alloc *alloc, size_t entries,
+                     uint64_t seed) {
+  memset(r, 0, sizeof *r);
+  r->alloc = alloc;
+  r->seed = seed;
+  if (entries == 0)
+    return;
+  r->limit = 1;
+  while (r->limit < entries && r->limit <= SIZE_MAX / 2)
+    r->limit *= 2;
+}
+
+void cfi_repeat_free(cfi_repeat *r) {
+  cfi_free(r->alloc, r->table);
+  r->table = NULL;
+  r->size = 0;
+}
+
+void cfi_repeat_clear(cfi_repeat *r) { cfi_repeat_free(r); }
+
+static size_t ways(size_t size) { return size < WAYS ? size : WAYS; }
+
+static cfi_repeat_entry *bucket_of(cfi_repeat_entry *table, size_t size,
+                                   uint64_t id) {
+  return table + ((size_t)id & (size / ways(size) - 1)) * ways(size);
+}
+
+/* The entry comes to the front of its bucket; those before it step back. */
+static void to_front(cfi_repeat_entry *bucket, size_t place) {
+  cfi_repeat_entry entry = bucket[place];
+
+  memmove(bucket + 1, bucket, place * sizeof *bucket);
+  bucket[0] = entry;
+}
+
+/* Doubles the table, or makes the first one. Without memory it stays as it
+   is: the table works at any size. */
+static void grow(cfi_repeat *r) {
+  size_t size = r->size * 2;
+  cfi_repeat_entry *table;
+
+  if (r->size == 0)
+    size = r->limit < FIRST_SIZE ? r->limit : FIRST_SIZE;
+  table = cfi_calloc(r->alloc, size, sizeof *table);
+  if (table == NULL)
+    return;
+  /* Backwards, so that in each new bucket the order of use stays. */
+  for (size_t i = r->size; i-- != 0;) {
+    cfi_repeat_entry *bucket;
+
+    if (!r->table[i].used)
+      continue;
+    bucket = bucket_of(table, size, r->table[i].id);
+    bucket[ways(size) - 1] = r->table[i];
+    to_front(bucket, ways(size) - 1);
+  }
+  cfi_free(r->alloc, r->table);
+  r->table = table;
+  r->size = size;
+}
+
+/* The n of "n-hash"; 0 when it is not of this form or does not fit. */
+static uint32_t generation_of(changefeed_str rev) {
+  uint32_t value = 0;
+  size_t i = 0;
+
+  while (i < rev.len && rev.data[i] >= '0' && rev.data[i] <= '9') {
+    uint32_t digit = (uint32_t)(rev.data[i] - '0');
+
+    if (value > (UINT32_MAX - digit) / 10)
+      return 0;
+    value = value * 10 + digit;
+    i++;
+  }
+  return i < rev.len && rev.data[i] == '-' && rev.data[0] != '0' ? value : 0;
+}
+
+/* Older than what is known can only be said of one revision against one. */
+static bool is_repeat(const cfi_repeat_entry *known,
+                      const cfi_repeat_entry *row) {
+  if (known->revs == row->revs && known->generation == row->generation)
+    return true;
+  return row->generation != 0 && known->generation > row->generation;
+}
+
+static cfi_repeat_entry *lookup(cfi_repeat *r, uint64_t id, size_t *place) {
+  cfi_repeat_entry *bucket = bucket_of(r->table, r->size, id);
+
+  for (*place = 0; *place < ways(r->size); ++*place)
+    if (!bucket[*place].used || bucket[*place].id == id)
+      return bucket;
+  return NULL;
+}
+
+bool cfi_repeat_seen(cfi_repeat *r, changefeed_str id,
+                     const changefeed_str *revs, size_t rev_count) {
+  cfi_repeat_entry row = {0, 0, 0, 1};
+  cfi_repeat_entry *bucket;
+  size_t place;
+
+  if (r->limit == 0 || id.data == NULL || rev_count == 0)
+    return false;
+  row.id = cfi_str_hash(r->seed, id.data, id.len);
+  /* A sum, because the order of leaves differs from node to node. */
+  for (size_t i = 0; i < rev_count; i++)
+    row.revs += cfi_str_hash(r->seed + 1, revs[i].data, revs[i].len);
+  row.generation = rev_count == 1 ? generation_of(revs[0]) : 0;
+
+  if (r->table == NULL)
+    grow(r);
+  if (r->table == NULL)
+    return false;
+  bucket = lookup(r, row.id, &place);
+  if (bucket == NULL && r->size < r->limit) {
+    grow(r);
+    bucket = lookup(r, row.id, &place);
+  }
+  if (bucket == NULL) {
+    bucket = bucket_of(r->table, r->size, row.id);
+    place = ways(r->size) - 1;
+    bucket[place] = row;
+    to_front(bucket, place);
+    return false;
+  }
+  to_front(bucket, place);
+  if (bucket[0].used && is_repeat(&bucket[0], &row))
+    return true;
+  bucket[0] = row;
+  return false;
+}

@@ -1,0 +1,115 @@
+/*
+ * Two loops that hand over to each other: one within strings, which most bytes
+ * of a feed are in and which goes eight bytes at a time, and one outside.
+ */
+#include "scan.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* Bytes that end the fast way through a string: its quote, a backslash, and
+   control characters, which are not allowed there. */
+static bool is_special(unsigned char c) {
+  return c == '"' || c == '\\' || c < 0x20;
+}
+
+/* The same asked of eight bytes at once. */
+static bool any_special(uint64_t word) {
+  const uint64_t ones = UINT64_C(0x0101010101010101);
+  const uint64_t highs = ones << 7;
+  uint64_t quote = word ^ (ones * '"');
+  uint64_t backslash = word ^ (ones * '\\');
+
+  return ((((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) |
+           ((word - ones * 0x20) & ~word)) &
+          highs) != 0;
+}
+
+/* The first special byte from p on, or end. */
+static const char *skip_plain(const char *p, const char *end) {
+  uint64_t word;
+
+  while ((size_t)(end - p) >= sizeof word) {
+    memcpy(&word, p, sizeof word);
+    if (any_special(word))
+      break;
+    p += sizeof word;
+  }
+  while (p < end && !is_special((unsigned char)*p))
+    p++;
+  return p;
+}
+
+/* Up to the end of the string, of the bytes, or a fault. */
+static cfi_scan_result within_string(cfi_scan *s, const char **at,
+                                     const char *end) {
+  const char *p = *at;
+  cfi_scan_result result = CFI_SCAN_MORE;
+
+  while (p < end && s->in_string && result == CFI_SCAN_MORE) {
+    if (!s->escaped)
+      p = skip_plain(p, end);
+    if (p == end)
+      break;
+    if ((unsigned char)*p < 0x20)
+      result = CFI_SCAN_CONTROL;
+    else if (s->escaped)
+      s->escaped = false;
+    else if (*p == '"')
+      s->in_string = false;
+    else
+      s->escaped = true;
+    p++;
+  }
+  *at = p;
+  return result;
+}
+
+/* Up to the next string, the end of the object, of the bytes, or a fault. */
+static cfi_scan_result outside_strings(cfi_scan *s, size_t max_depth,
+                                       bool one_line, const char **at,
+                                       const char *end) {
+  const char *p = *at;
+  cfi_scan_result result = CFI_SCAN_MORE;
+
+  while (p < end && !s->in_string && result == CFI_SCAN_MORE) {
+    switch (*p++) {
+    case '"':
+      s->in_string = true;
+      break;
+    case '{':
+    case '[':
+      if (s->depth == max_depth)
+        result = CFI_SCAN_TOO_DEEP;
+      else
+        s->depth++;
+      break;
+    case '}':
+    case ']':
+      if (--s->depth == 0)
+        result = CFI_SCAN_END;
+      break;
+    case '\n':
+    case '\r':
+      if (one_line)
+        result = CFI_SCAN_BREAK;
+      break;
+    default:
+      break;
+    }
+  }
+  *at = p;
+  return result;
+}
+
+cfi_scan_result cfi_scan_object(cfi_scan *s, size_t max_depth, bool one_line,
+                                const char *data, size_t len, size_t *pos) {
+  const char *p = data + *pos, *end = data + len;
+  cfi_scan_result result = CFI_SCAN_MORE;
+
+  while (p < end && result == CFI_SCAN_MORE)
+    result = s->in_string ? within_string(s, &p, end)
+                          : outside_strings(s, max_depth, one_line, &p, end);
+  *pos = (size_t)(p - data);
+  return result;
+}

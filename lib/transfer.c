@@ -1,0 +1,397 @@
+/*
+ * Requests over libcurl. Every setting that can fail is checked; what libcurl
+ * tells is turned into the feed's terms.
+ */
+#define _GNU_SOURCE
+#include "transfer.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "str.h"
+
+enum { MAX_REDIRECTS = 5 };
+
+void cfi_transfer_init(cfi_transfer *t, const cfi_alloc *alloc, CURLM *multi,
+                       const cfi_sockets *sockets) {
+  memset(t, 0, sizeof *t);
+  t->alloc = alloc;
+  t->multi = multi;
+  t->sockets = *sockets;
+}
+
+void cfi_transfer_free(cfi_transfer *t) {
+  cfi_transfer_cancel(t);
+  if (t->easy != NULL)
+    curl_easy_cleanup(t->easy);
+  t->easy = NULL;
+}
+
+/* ---- libcurl's callbacks ---- */
+
+static const char *header_of(CURL *easy, const char *name) {
+  struct curl_header *h = NULL;
+
+  return curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &h) == CURLHE_OK
+             ? h->value
+             : NULL;
+}
+
+/* The session cookie of Set-Cookie; out points into value. */
+static bool session_cookie(const char *value, size_t *len, int64_t *age_ms) {
+  const char *p = strchr(value, ';');
+
+  if (!cfi_str_starts_nocase(value, "AuthSession="))
+    return false;
+  *len = p != NULL ? (size_t)(p - value) : strlen(value);
+  *age_ms = -1;
+  while (p != NULL) {
+    const char *end;
+    int64_t seconds;
+
+    p += 1 + strspn(p + 1, " ");
+    end = strchr(p, ';');
+    if (cfi_str_starts_nocase(p, "Max-Age=") &&
+        cfi_str_to_int(p + 8,
+                       (end != NULL ? (size_t)(end - p) : strlen(p)) - 8,
+                       &seconds) &&
+        seconds >= 0 && seconds <= 1000000000)
+      *age_ms = seconds * 1000;
+    p = end;
+  }
+  return *len > strlen("AuthSession=");
+}
+
+static void note_head(cfi_transfer *t, long status) {
+  cfi_head head = {.status = (int)status, .cookie_age_ms = -1};
+  struct curl_header *h = NULL;
+  char *cookie = NULL, *location = NULL;
+  const char *to = header_of(t->easy, "Location");
+  size_t len;
+
+  head.retry_after = header_of(t->easy, "Retry-After");
+  for (size_t i = 0; curl_easy_header(t->easy, "Set-Cookie", i, CURLH_HEADER,
+                                      -1, &h) == CURLHE_OK;
+       i++)
+    if (session_cookie(h->value, &len, &head.cookie_age_ms)) {
+      cookie = cfi_strndup(t->alloc, h->value, len);
+      break;
+    }
+  if (to != NULL)
+    location = cfi_url_shown(t->alloc, to);
+  head.cookie = cookie;
+  head.location = location;
+  cfi_feed_note_head(t->feed, &head);
+  cfi_free_secret(t->alloc, cookie);
+  cfi_free(t->alloc, location);
+}
+
+/* The end of a response's head; not of a 1xx, and not of a redirect that is
+   going to be followed. */
+static size_t on_header(char *line, size_t size, size_t count, void *user) {
+  cfi_transfer *t = user;
+  size_t len = size * count;
+  long status = 0;
+
+  if (len > 2 || len == 0 || (line[0] != '\r' && line[0] != '\n'))
+    return len;
+  if (curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status) !=
+          CURLE_OK ||
+      status < 200 || t->feed->has_head) /* or the end of trailers */
+    return len;
+  if (status >= 300 && status < 400 && t->feed->set.follow_redirects != 0 &&
+      header_of(t->easy, "Location") != NULL)
+    return len;
+  note_head(t, status);
+  return len;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *user) {
+  cfi_transfer *t = user;
+  bool fail = false;
+
+  if (!t->feed->has_head) /* the body of a redirect that was given up */
+    note_head(t, 0);
+  if (cfi_feed_receive(t->feed, data, size * count, &fail))
+    return size * count;
+  if (fail) {
+    t->failed = true;
+    return 0;
+  }
+  t->refused = true;
+  return CURL_WRITEFUNC_PAUSE;
+}
+
+static int on_connected(void *user, char *remote_ip, char *local_ip,
+                        int remote_port, int local_port) {
+  cfi_transfer *t = user;
+
+  (void)remote_ip;
+  (void)local_ip;
+  (void)remote_port;
+  (void)local_port;
+  cfi_feed_note_connected(t->feed);
+  return CURL_PREREQFUNC_OK;
+}
+
+static curl_socket_t on_open(void *user, curlsocktype purpose,
+                             struct curl_sockaddr *address) {
+  cfi_transfer *t = user;
+
+  (void)purpose;
+  return t->sockets.open(t->sockets.ctx, address);
+}
+
+/* ---- making a request ---- */
+
+/* Remembers the first failure of a row of settings. */
+#define SET(option, value)                                                     \
+  do {                                                                         \
+    if (rc == CURLE_OK)                                                        \
+      rc = curl_easy_setopt(t->easy, (option), (value));                       \
+  } while (0)
+
+static CURLcode set_basics(cfi_transfer *t) {
+  const cfi_settings *s = &t->feed->set;
+  CURLcode rc = CURLE_OK;
+
+  SET(CURLOPT_PRIVATE, t);
+  SET(CURLOPT_ERRORBUFFER, t->text);
+  SET(CURLOPT_NOSIGNAL, 1L);
+  SET(CURLOPT_QUICK_EXIT, 1L); /* else a cancel waits for the resolver */
+  SET(CURLOPT_PROTOCOLS_STR, "http,https");
+  SET(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+  SET(CURLOPT_WRITEFUNCTION, on_body);
+  SET(CURLOPT_WRITEDATA, t);
+  SET(CURLOPT_HEADERFUNCTION, on_header);
+  SET(CURLOPT_HEADERDATA, t);
+  SET(CURLOPT_PREREQFUNCTION, on_connected);
+  SET(CURLOPT_PREREQDATA, t);
+  SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
+  SET(CURLOPT_OPENSOCKETDATA, t);
+  /* Outlives the transfer: a connection closes its socket when it likes. */
+  SET(CURLOPT_CLOSESOCKETFUNCTION, t->sockets.close);
+  SET(CURLOPT_CLOSESOCKETDATA, t->sockets.ctx);
+  SET(CURLOPT_CONNECTTIMEOUT_MS, (long)s->connect_timeout_ms);
+  SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L); /* a change of address is seen */
+  SET(CURLOPT_TCP_KEEPALIVE, 1L);
+  SET(CURLOPT_TCP_NODELAY, 1L);
+  SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  SET(CURLOPT_HTTP_VERSION, s->http_version == CFI_HTTP_2
+                                ? (long)CURL_HTTP_VERSION_2_0
+                                : (long)CURL_HTTP_VERSION_1_1);
+  return rc;
+}
+
+static CURLcode set_way(cfi_transfer *t) {
+  const cfi_settings *s = &t->feed->set;
+  CURLcode rc = CURLE_OK;
+
+  if (s->unix_socket != NULL)
+    SET(CURLOPT_UNIX_SOCKET_PATH, s->unix_socket);
+  if (s->proxy != NULL)
+    SET(CURLOPT_PROXY, strcmp(s->proxy, "-") == 0 ? "" : s->proxy);
+  if (s->ca_file != NULL) {
+    SET(CURLOPT_CAINFO, s->ca_file);
+    SET(CURLOPT_CAPATH, NULL);
+  }
+  if (s->client_cert != NULL)
+    SET(CURLOPT_SSLCERT, s->client_cert);
+  if (s->client_key != NULL)
+    SET(CURLOPT_SSLKEY, s->client_key);
+  if (s->client_key_password != NULL)
+    SET(CURLOPT_KEYPASSWD, s->client_key_password);
+  SET(CURLOPT_SSL_VERIFYPEER, s->tls_verify != 0 ? 1L : 0L);
+  SET(CURLOPT_SSL_VERIFYHOST, s->tls_verify != 0 ? 2L : 0L);
+  if (s->follow_redirects != 0) {
+    SET(CURLOPT_FOLLOWLOCATION, 1L);
+    SET(CURLOPT_MAXREDIRS, (long)MAX_REDIRECTS);
+    SET(CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
+  }
+  /* Also what was compressed unasked is read. */
+  SET(CURLOPT_ACCEPT_ENCODING, "");
+  return rc;
+}
+
+static CURLcode set_credentials(cfi_transfer *t, const cfi_request *request) {
+  const changefeed *f = t->feed;
+  CURLcode rc = CURLE_OK;
+
+  if (request->authorization != NULL)
+    return rc; /* among the headers */
+  if (f->set.bearer_token != NULL) {
+    SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
+    SET(CURLOPT_XOAUTH2_BEARER, f->set.bearer_token);
+  } else if (request->send_password) {
+    SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+    SET(CURLOPT_USERNAME, f->username);
+    SET(CURLOPT_PASSWORD, f->password != NULL ? f->password : "");
+  }
+  SET(CURLOPT_COOKIE, request->cookie);
+  return rc;
+}
+
+static bool add_header(cfi_transfer *t, const char *name, const char *value) {
+  struct curl_slist *list;
+  cfi_buf line;
+  char *text;
+
+  cfi_buf_init(&line, t->alloc);
+  cfi_buf_puts(&line, name);
+  cfi_buf_puts(&line, value);
+  text = cfi_buf_text(&line);
+  list = text != NULL ? curl_slist_append(t->headers, text) : NULL;
+  if (text != NULL)
+    cfi_wipe(text, line.len);
+  cfi_buf_free(&line);
+  if (list == NULL)
+    return false;
+  t->headers = list;
+  return true;
+}
+
+static CURLcode set_headers(cfi_transfer *t, const cfi_request *request) {
+  const cfi_settings *s = &t->feed->set;
+  CURLcode rc = CURLE_OK;
+  bool ok = add_header(t, "Accept: ", request->accept);
+
+  if (s->compression == 0)
+    ok = ok && add_header(t, "Accept-Encoding:", "");
+  if (request->authorization != NULL)
+    ok = ok && add_header(t, "Authorization: ", request->authorization);
+  if (request->body != NULL)
+    ok = ok && add_header(t, "Content-Type: ", request->content_type) &&
+         add_header(t, "Expect:", "");
+  for (size_t i = 0; ok && i < s->header.count; i++)
+    ok = add_header(t, s->header.items[i], "");
+  if (!ok)
+    return CURLE_OUT_OF_MEMORY;
+  SET(CURLOPT_HTTPHEADER, t->headers);
+  SET(CURLOPT_USERAGENT, s->user_agent != NULL
+                             ? s->user_agent
+                             : "libchangefeed/" CHANGEFEED_VERSION);
+  return rc;
+}
+
+static CURLcode set_request(cfi_transfer *t, const cfi_request *request) {
+  CURLcode rc = CURLE_OK;
+
+  SET(CURLOPT_URL, request->url);
+  if (request->body != NULL) {
+    SET(CURLOPT_POST, 1L);
+    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
+    SET(CURLOPT_COPYPOSTFIELDS, request->body);
+  }
+  if (request->close_after)
+    SET(CURLOPT_FORBID_REUSE, 1L);
+  return rc;
+}
+
+static int start_failed(cfi_transfer *t, CURLcode code, cfi_error *error) {
+  int rc = code == CURLE_OUT_OF_MEMORY      ? CHANGEFEED_ERR_NOMEM
+           : code == CURLE_NOT_BUILT_IN ||
+                   code == CURLE_UNKNOWN_OPTION
+               ? CHANGEFEED_ERR_UNSUPPORTED
+               : CHANGEFEED_ERR_NETWORK;
+
+  cfi_transfer_cancel(t);
+  (void)cfi_error_set(error, rc, "a request to %s could not be prepared: %s",
+                      t->feed->url.shown, curl_easy_strerror(code));
+  error->pub.curl_code = (int)code;
+  return rc;
+}
+
+int cfi_transfer_start(cfi_transfer *t, const cfi_request *request,
+                       cfi_error *error) {
+  CURLcode rc;
+
+  if (t->easy == NULL && (t->easy = curl_easy_init()) == NULL)
+    return start_failed(t, CURLE_OUT_OF_MEMORY, error);
+  curl_easy_reset(t->easy);
+  t->text[0] = '\0';
+  t->refused = t->failed = false;
+  rc = set_basics(t);
+  if (rc == CURLE_OK)
+    rc = set_way(t);
+  if (rc == CURLE_OK)
+    rc = set_credentials(t, request);
+  if (rc == CURLE_OK)
+    rc = set_headers(t, request);
+  if (rc == CURLE_OK)
+    rc = set_request(t, request);
+  if (rc != CURLE_OK)
+    return start_failed(t, rc, error);
+  if (curl_multi_add_handle(t->multi, t->easy) != CURLM_OK)
+    return start_failed(t, CURLE_OUT_OF_MEMORY, error);
+  t->active = true;
+  return CHANGEFEED_OK;
+}
+
+void cfi_transfer_cancel(cfi_transfer *t) {
+  if (t->active) {
+    t->active = false;
+    /* Can fail only for a handle that is not in there. */
+    (void)curl_multi_remove_handle(t->multi, t->easy);
+  }
+  if (t->easy != NULL)
+    curl_easy_reset(t->easy); /* lets go of credentials and headers */
+  curl_slist_free_all(t->headers);
+  t->headers = NULL;
+  t->refused = false;
+}
+
+void cfi_transfer_unblock(cfi_transfer *t) {
+  if (!t->active || !t->refused)
+    return;
+  t->refused = false;
+  /* Offers what was refused again, at once. A failure of it ends the transfer
+     and is told with its outcome. */
+  (void)curl_easy_pause(t->easy, CURLPAUSE_CONT);
+}
+
+/* ---- the outcome ---- */
+
+static int code_of(CURLcode code) {
+  switch (code) {
+  case CURLE_OUT_OF_MEMORY:
+    return CHANGEFEED_ERR_NOMEM;
+  case CURLE_SSL_CONNECT_ERROR:
+  case CURLE_PEER_FAILED_VERIFICATION:
+  case CURLE_SSL_CERTPROBLEM:
+  case CURLE_SSL_CIPHER:
+  case CURLE_SSL_CACERT_BADFILE:
+  case CURLE_SSL_ISSUER_ERROR:
+  case CURLE_SSL_ENGINE_INITFAILED:
+  case CURLE_SSL_CRL_BADFILE:
+  case CURLE_SSL_INVALIDCERTSTATUS:
+  case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+    return CHANGEFEED_ERR_TLS;
+  case CURLE_BAD_CONTENT_ENCODING:
+  case CURLE_WEIRD_SERVER_REPLY:
+  case CURLE_TOO_MANY_REDIRECTS:
+  case CURLE_UNSUPPORTED_PROTOCOL:
+    return CHANGEFEED_ERR_PROTOCOL;
+  default:
+    return CHANGEFEED_ERR_NETWORK;
+  }
+}
+
+void cfi_transfer_done(cfi_transfer *t, CURLcode code) {
+  cfi_outcome outcome = {.code = CHANGEFEED_OK};
+  long sys_errno = 0;
+  char text[CURL_ERROR_SIZE];
+
+  if (code != CURLE_OK) {
+    outcome.code = t->failed ? CHANGEFEED_ERR_NOMEM : code_of(code);
+    outcome.fatal = code == CURLE_PEER_FAILED_VERIFICATION;
+    outcome.curl_code = (int)code;
+    if (curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &sys_errno) == CURLE_OK)
+      outcome.sys_errno = (int)sys_errno;
+  }
+  memcpy(text, t->text, sizeof text);
+  outcome.text = text[0] != '\0' ? text : curl_easy_strerror(code);
+  if (code == CURLE_OK && !t->feed->has_head)
+    note_head(t, 0); /* HTTP/0.9 or nothing at all */
+  cfi_transfer_cancel(t);
+  cfi_feed_note_done(t->feed, &outcome);
+}

@@ -1,0 +1,44 @@
+/*
+ * One libcurl easy handle: makes a feed's requests and notes what comes back.
+ * Callbacks of libcurl append bytes or refuse them, nothing else.
+ */
+#ifndef CFI_TRANSFER_H
+#define CFI_TRANSFER_H
+
+#include <curl/curl.h>
+
+#include "feed.h"
+
+/* What a transfer needs of the loop it runs in. */
+typedef struct cfi_sockets {
+  void *ctx;
+  curl_socket_t (*open)(void *ctx, struct curl_sockaddr *address);
+  int (*close)(void *ctx, curl_socket_t fd);
+} cfi_sockets;
+
+typedef struct cfi_transfer {
+  const cfi_alloc *alloc;
+  CURLM *multi;
+  CURL *easy; /* NULL until the first request */
+  cfi_sockets sockets;
+  changefeed *feed;
+  struct curl_slist *headers;
+  bool active;  /* added to multi */
+  bool refused; /* the feed had no room: libcurl is paused */
+  bool failed;  /* the write callback gave up: no memory */
+  char text[CURL_ERROR_SIZE];
+} cfi_transfer;
+
+void cfi_transfer_init(cfi_transfer *t, const cfi_alloc *alloc, CURLM *multi,
+                       const cfi_sockets *sockets);
+/* Ends a request under way and frees the handle. */
+void cfi_transfer_free(cfi_transfer *t);
+
+int cfi_transfer_start(cfi_transfer *t, const cfi_request *request,
+                       cfi_error *error);
+void cfi_transfer_cancel(cfi_transfer *t);
+void cfi_transfer_unblock(cfi_transfer *t);
+/* libcurl says it is over: takes it out of multi and notes the outcome. */
+void cfi_transfer_done(cfi_transfer *t, CURLcode code);
+
+#endif
