@@ -115,8 +115,8 @@ if(TARGET changefeed::changefeed_static)
 endif()
 EOF
 quietly "$cmake" -S "$work/consumer" -B "$work/consumer/build" \
-  -DCMAKE_C_COMPILER="$cc" -DCMAKE_C_FLAGS="${CFT_CFLAGS:-}" \
-  -DCMAKE_PREFIX_PATH="$prefix"
+  -G "${CFT_GENERATOR:-Ninja}" -DCMAKE_C_COMPILER="$cc" \
+  -DCMAKE_C_FLAGS="${CFT_CFLAGS:-}" -DCMAKE_PREFIX_PATH="$prefix"
 quietly "$cmake" --build "$work/consumer/build"
 runs find_package "$work/consumer/build/consumer"
 if [ -e "$libdir/libchangefeed.a" ]; then
