@@ -76,8 +76,8 @@ int changefeed_next(changefeed *feed, int timeout_ms,
     return CHANGEFEED_ERR_REENTRANT;
   *change = NULL;
   cfi_loop_refresh(loop);
-  until = timeout_ms < 0 ? CFI_NEVER
-                         : cfi_clock_after(loop->now_ms, timeout_ms);
+  until =
+      timeout_ms < 0 ? CFI_NEVER : cfi_clock_after(loop->now_ms, timeout_ms);
   for (;;) {
     int64_t left;
     int rc;
@@ -101,7 +101,7 @@ int changefeed_next(changefeed *feed, int timeout_ms,
       return rc;
     if (timeout_ms == 0) {
       *change = cfi_loop_lend(feed);
-      return *change != NULL ? CHANGEFEED_OK
+      return *change != NULL       ? CHANGEFEED_OK
              : cfi_feed_over(feed) ? final_result(feed)
                                    : CHANGEFEED_TIMEOUT;
     }

@@ -66,8 +66,8 @@ int changefeed_loop_run_once(changefeed_loop *loop, int timeout_ms) {
   if (rc != CHANGEFEED_OK)
     return rc;
   cfi_loop_refresh(loop);
-  until = timeout_ms < 0 ? CFI_NEVER
-                         : cfi_clock_after(loop->now_ms, timeout_ms);
+  until =
+      timeout_ms < 0 ? CFI_NEVER : cfi_clock_after(loop->now_ms, timeout_ms);
   do {
     int64_t left = until == CFI_NEVER ? -1 : until - loop->now_ms;
 

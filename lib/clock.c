@@ -35,7 +35,7 @@ int64_t cfi_clock_wall(const cfi_clock *clock) {
 }
 
 int64_t cfi_clock_after(int64_t at, int64_t delay_ms) {
-  if (delay_ms > 0 && at > CFI_NEVER - delay_ms)
+  if (delay_ms == CFI_NEVER || (delay_ms > 0 && at > CFI_NEVER - delay_ms))
     return CFI_NEVER;
   return at + delay_ms;
 }

@@ -117,8 +117,7 @@ int cfi_driver_wait(cfi_driver *d, cfi_driver_event *events, int max,
     events[count].what =
         ((bits & EPOLLIN) != 0 ? (unsigned)CFI_DRIVER_READ : 0U) |
         ((bits & EPOLLOUT) != 0 ? (unsigned)CFI_DRIVER_WRITE : 0U) |
-        ((bits & (EPOLLERR | EPOLLHUP)) != 0 ? (unsigned)CFI_DRIVER_ERROR
-                                             : 0U);
+        ((bits & (EPOLLERR | EPOLLHUP)) != 0 ? (unsigned)CFI_DRIVER_ERROR : 0U);
     count++;
   }
   return count;

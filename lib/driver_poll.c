@@ -99,9 +99,8 @@ bool cfi_driver_watch(cfi_driver *d, int fd, unsigned want) {
     d->count++;
   }
   d->table[i].fd = fd;
-  d->table[i].events =
-      (short)(((want & CFI_DRIVER_READ) != 0 ? POLLIN : 0) |
-              ((want & CFI_DRIVER_WRITE) != 0 ? POLLOUT : 0));
+  d->table[i].events = (short)(((want & CFI_DRIVER_READ) != 0 ? POLLIN : 0) |
+                               ((want & CFI_DRIVER_WRITE) != 0 ? POLLOUT : 0));
   d->table[i].revents = 0;
   return true;
 }

@@ -136,9 +136,7 @@ bool cfi_feed_step(changefeed *f, unsigned max_rows) {
   return f->phase != CFI_PHASE_OVER && budget == 0;
 }
 
-bool cfi_feed_over(const changefeed *f) {
-  return f->phase == CFI_PHASE_OVER;
-}
+bool cfi_feed_over(const changefeed *f) { return f->phase == CFI_PHASE_OVER; }
 
 /* ---- creation ---- */
 
@@ -217,19 +215,18 @@ static int make_parts(changefeed *f, cfi_error *error) {
                   cfi_feed_now(f));
   cfi_backoff_init(&f->backoff, s->retry_min_ms, s->retry_max_ms);
   cfi_backoff_init(&f->save_backoff, 1000, 60000);
-  if (!cfi_feed_set_resume(
-          f, (changefeed_str){s->since, strlen(s->since)}, false))
+  if (!cfi_feed_set_resume(f, (changefeed_str){s->since, strlen(s->since)},
+                           false))
     return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
-  f->feed_key = cfi_feed_make_key(
-      f, f->url.db_name != NULL ? f->url.db_name : "_db_updates");
+  f->feed_key = cfi_feed_make_key(f, f->url.db_name != NULL ? f->url.db_name
+                                                            : "_db_updates");
   f->store_key = cfi_feed_make_key(f, f->url.shown);
   if (f->feed_key == NULL || f->store_key == NULL)
     return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
   return CHANGEFEED_OK;
 }
 
-static int build(changefeed *f, const changefeed_options *o,
-                 cfi_error *error) {
+static int build(changefeed *f, const changefeed_options *o, cfi_error *error) {
   const cfi_settings *s = &f->set;
   int rc = cfi_options_check(o, error);
 

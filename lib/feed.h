@@ -58,8 +58,8 @@ typedef struct cfi_world {
 
 /* How a request ended, as the transport saw it. */
 typedef struct cfi_outcome {
-  int code; /* CHANGEFEED_OK: the response is whole; or ERR_NETWORK, ERR_TLS,
-               ERR_NOMEM, ERR_PROTOCOL */
+  int code;   /* CHANGEFEED_OK: the response is whole; or ERR_NETWORK, ERR_TLS,
+                 ERR_NOMEM, ERR_PROTOCOL */
   bool fatal; /* a certificate or host name was refused */
   int curl_code, sys_errno;
   const char *text; /* what the transport says; no credentials */
@@ -104,7 +104,7 @@ struct changefeed {
   cfi_settings set;
   changefeed_callbacks callbacks;
   cfi_url url;
-  cfi_url *endpoints; /* others of the same cluster */
+  cfi_url *endpoints;              /* others of the same cluster */
   size_t endpoint_count, endpoint; /* 0 = url, i = endpoints[i - 1] */
   cfi_world world;
   bool filtered; /* the server leaves rows out */
@@ -117,19 +117,19 @@ struct changefeed {
 
   /* life */
   cfi_phase phase;
-  int base_state;  /* enum changefeed_state without PAUSED */
-  bool closing;    /* changefeed_close inside a callback */
-  unsigned depth;  /* callbacks on the stack */
-  cfi_error error; /* the last fault */
+  int base_state;         /* enum changefeed_state without PAUSED */
+  bool closing;           /* changefeed_close inside a callback */
+  unsigned depth;         /* callbacks on the stack */
+  cfi_error error;        /* the last fault */
   int64_t event_delay_ms; /* until the next attempt, for on_state */
 
   /* asking */
-  cfi_ask ask;      /* the request under way, or the next one */
-  int64_t begin_ms; /* WAIT: not before */
-  int transport;    /* of live requests now: enum, never AUTO */
+  cfi_ask ask;           /* the request under way, or the next one */
+  int64_t begin_ms;      /* WAIT: not before */
+  int transport;         /* of live requests now: enum, never AUTO */
   unsigned silent_lives; /* continuous responses in a row without a byte */
   bool server_known, db_seen, checked; /* checked: in this attempt */
-  int64_t missing_since_ms; /* CFI_NEVER: not missing */
+  int64_t missing_since_ms;            /* CFI_NEVER: not missing */
   cfi_identity identity; /* of the history the position belongs to */
   cfi_identity found;    /* as the server says now */
   int64_t server_major;  /* its version; 0 = unknown */
@@ -151,9 +151,9 @@ struct changefeed {
   uint64_t request_rows, request_bytes;
   bool tail; /* the feed's last word of this response was read */
   int64_t tail_ms;
-  bool body_fault; /* the body is not a feed, or holds an error; in error */
-  bool asked_timeout; /* live response that ends by itself when idle */
-  bool renew; /* end it at the next row boundary */
+  bool body_fault;     /* the body is not a feed, or holds an error; in error */
+  bool asked_timeout;  /* live response that ends by itself when idle */
+  bool renew;          /* end it at the next row boundary */
   cfi_buf asked_since; /* its since */
 
   /* rows */
@@ -163,7 +163,7 @@ struct changefeed {
   cfi_row_parser *rows;
   cfi_held *held;
   size_t held_cap, held_count;
-  int64_t held_ms; /* when the first of them was held */
+  int64_t held_ms;            /* when the first of them was held */
   changefeed_change *changes; /* held_cap of them, as the application sees
                                  them, pointers to them, and the bytes that
                                  stand behind them in the queue */
@@ -173,13 +173,13 @@ struct changefeed {
   int64_t ending_pending;
   changefeed_str ending_seq; /* lives in rows */
   uint64_t beats_seen;
-  bool lent; /* pull: held[0] is in the caller's hands */
+  bool lent;        /* pull: held[0] is in the caller's hands */
   uint64_t ordinal; /* last one given */
   uint64_t repeat_run;
   uint64_t limit_left; /* UINT64_MAX: no limit */
 
   /* positions */
-  cfi_buf resume; /* where the next request starts: the last row taken */
+  cfi_buf resume;  /* where the next request starts: the last row taken */
   bool resume_own; /* came from the server, not from the caller */
   cfi_window window;
   cfi_repeat repeat;
@@ -190,7 +190,7 @@ struct changefeed {
   cfi_store_file *file;
   changefeed_store store;
   bool has_store;
-  uint64_t stored_rows;  /* acknowledged before this run */
+  uint64_t stored_rows; /* acknowledged before this run */
   uint64_t saved_moves, saved_acked;
   int64_t unsaved_ms; /* since when the position is not saved; CFI_NEVER */
   int64_t save_at_ms; /* after a failed save: not before */
@@ -257,18 +257,25 @@ bool cfi_feed_gone(const changefeed *f);
 
 /* feed_request.c */
 bool cfi_feed_begin(changefeed *f); /* WAIT is over: make the request */
-void cfi_feed_plan(changefeed *f); /* the next request, as soon as allowed */
+void cfi_feed_plan(changefeed *f);  /* the next request, as soon as allowed */
 const cfi_url *cfi_feed_where(const changefeed *f);
 char *cfi_feed_make_key(const changefeed *f, const char *of);
 
 /* feed_reply.c */
 bool cfi_feed_on_head(changefeed *f);
 bool cfi_feed_on_done(changefeed *f);
-bool cfi_feed_on_time(changefeed *f);
 /* The response's envelope or last line was read; its position is taken. */
 void cfi_feed_on_tail(changefeed *f, int64_t pending);
 /* A request ends: was it productive? */
 void cfi_feed_account(changefeed *f);
+
+/* feed_note.c */
+bool cfi_feed_asks_rows(const changefeed *f); /* not a probe or a log-in */
+
+/* feed_time.c */
+bool cfi_feed_on_time(changefeed *f);
+/* The request under way is done with: on to the next one. */
+void cfi_feed_response_over(changefeed *f);
 bool cfi_feed_was_healthy(const changefeed *f);
 
 /* feed_fault.c */

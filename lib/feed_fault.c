@@ -11,6 +11,7 @@ enum { SILENT_LIVES_MAX = 2 };
 void cfi_feed_drop_request(changefeed *f) {
   if (f->phase != CFI_PHASE_ACTIVE)
     return;
+  cfi_feed_account(f);
   f->phase = CFI_PHASE_WAIT;
   f->begin_ms = CFI_NEVER;
   if (!f->done)
@@ -50,8 +51,6 @@ static void count_fault(changefeed *f) {
 
 void cfi_feed_fatal(changefeed *f) {
   count_fault(f);
-  if (f->phase == CFI_PHASE_ACTIVE)
-    cfi_feed_account(f);
   f->error.pub.retryable = 0;
   cfi_feed_finish(f, CHANGEFEED_STATE_FAILED);
 }
@@ -118,8 +117,8 @@ static bool choose_delay(changefeed *f, int64_t *delay) {
   if (f->callbacks.on_retry == NULL)
     return true;
   f->depth++;
-  *delay = f->callbacks.on_retry(f, &f->error.pub, f->backoff.failures,
-                                 *delay, f->callbacks.user);
+  *delay = f->callbacks.on_retry(f, &f->error.pub, f->backoff.failures, *delay,
+                                 f->callbacks.user);
   f->depth--;
   if (cfi_feed_gone(f))
     return false;
@@ -138,11 +137,8 @@ void cfi_feed_fault(changefeed *f) {
 
   f->error.pub.retry_after_ms = f->retry_after_ms;
   count_fault(f);
-  if (f->phase == CFI_PHASE_ACTIVE) {
-    cfi_feed_account(f);
-    if (cfi_feed_was_healthy(f))
-      cfi_backoff_reset(&f->backoff);
-  }
+  if (f->phase == CFI_PHASE_ACTIVE && cfi_feed_was_healthy(f))
+    cfi_backoff_reset(&f->backoff);
   cfi_feed_drop_request(f);
   cfi_feed_clear_rows(f);
   f->phase = CFI_PHASE_WAIT;

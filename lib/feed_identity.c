@@ -110,8 +110,7 @@ static bool ask_policy(changefeed *f, const char *reason) {
                         f->url.shown);
   else
     (void)cfi_error_set(&f->error, CHANGEFEED_ERR_RESET,
-                        "%s serves another history: %s", f->url.shown,
-                        reason);
+                        "%s serves another history: %s", f->url.shown, reason);
   cfi_feed_fatal(f);
   return false;
 }

@@ -106,9 +106,8 @@ static void choose_liveness(changefeed *f, int64_t *heartbeat,
   int64_t period = s->heartbeat_ms;
 
   *heartbeat = *timeout = -1;
-  f->asked_timeout =
-      f->ask == CFI_ASK_LIVE &&
-      (f->filtered || f->transport == CFI_TRANSPORT_LONGPOLL);
+  f->asked_timeout = f->ask == CFI_ASK_LIVE &&
+                     (f->filtered || f->transport == CFI_TRANSPORT_LONGPOLL);
   if (f->asked_timeout) {
     if (s->progress_interval_ms < period)
       period = s->progress_interval_ms;
@@ -302,10 +301,10 @@ bool cfi_feed_begin(changefeed *f) {
     cfi_feed_fault(f);
     return true;
   }
-  request.accept = f->ask == CFI_ASK_LIVE &&
-                           f->transport == CFI_TRANSPORT_EVENTSOURCE
-                       ? "text/event-stream"
-                       : "application/json";
+  request.accept =
+      f->ask == CFI_ASK_LIVE && f->transport == CFI_TRANSPORT_EVENTSOURCE
+          ? "text/event-stream"
+          : "application/json";
   request.cookie = f->ask != CFI_ASK_LOGIN ? f->cookie : NULL;
   request.authorization = f->authorization;
   request.send_password = f->username != NULL && f->set.session == 0;
@@ -314,6 +313,8 @@ bool cfi_feed_begin(changefeed *f) {
   f->stats.requests++;
   if (start(f, &request, &f->error))
     f->phase = CFI_PHASE_ACTIVE;
+  else if (f->error.pub.code == CHANGEFEED_ERR_UNSUPPORTED)
+    cfi_feed_fatal(f); /* another attempt finds the same build */
   else
     cfi_feed_fault(f);
   return true;

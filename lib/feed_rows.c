@@ -68,8 +68,7 @@ static bool end_of_feed(changefeed *f, const cfi_row *row, bool list) {
     body_fault(f, CHANGEFEED_ERR_PROTOCOL,
                "a JSON object without \"results\" is not a feed", "");
   else if (row->last_seq.data == NULL && list)
-    body_fault(f, CHANGEFEED_ERR_PROTOCOL, "the list has no \"last_seq\"",
-               "");
+    body_fault(f, CHANGEFEED_ERR_PROTOCOL, "the list has no \"last_seq\"", "");
   if (f->body_fault)
     return false;
   f->ending = true;
@@ -79,8 +78,8 @@ static bool end_of_feed(changefeed *f, const cfi_row *row, bool list) {
 }
 
 /* Holds a change, or notes the end or the fault the row is. */
-static void take_row(changefeed *f, const char *text, size_t len,
-                     size_t offset, bool stray, bool list) {
+static void take_row(changefeed *f, const char *text, size_t len, size_t offset,
+                     bool stray, bool list) {
   cfi_held *held;
   cfi_row row;
 
@@ -91,8 +90,8 @@ static void take_row(changefeed *f, const char *text, size_t len,
                         text, len, &row)) {
   case CFI_ROW_CHANGE:
     if (stray || list) {
-      body_fault(f, CHANGEFEED_ERR_PROTOCOL,
-                 "a row stands where none belongs", "");
+      body_fault(f, CHANGEFEED_ERR_PROTOCOL, "a row stands where none belongs",
+                 "");
     } else if (!grow_held(f)) {
       body_fault(f, CHANGEFEED_ERR_NOMEM, "no memory for a row", "");
     } else {
@@ -107,8 +106,8 @@ static void take_row(changefeed *f, const char *text, size_t len,
     break;
   case CFI_ROW_END:
     if (stray)
-      body_fault(f, CHANGEFEED_ERR_PROTOCOL,
-                 "an end stands where none belongs", "");
+      body_fault(f, CHANGEFEED_ERR_PROTOCOL, "an end stands where none belongs",
+                 "");
     else
       (void)end_of_feed(f, &row, list);
     break;
@@ -155,8 +154,9 @@ static bool frame_one(changefeed *f) {
                "");
     break;
   case CFI_FRAME_TOO_DEEP:
-    body_fault(f, CHANGEFEED_ERR_LIMIT, "a row is nested deeper than "
-                                        "max_depth",
+    body_fault(f, CHANGEFEED_ERR_LIMIT,
+               "a row is nested deeper than "
+               "max_depth",
                "");
     break;
   case CFI_FRAME_NOMEM:
@@ -206,8 +206,8 @@ static size_t credit(changefeed *f) {
 }
 
 static bool batch_is_ripe(const changefeed *f, size_t most) {
-  return f->held_count >= most || f->set.batch_delay_ms == 0 ||
-         body_over(f) || f->done || f->blocked ||
+  return f->held_count >= most || f->set.batch_delay_ms == 0 || body_over(f) ||
+         f->done || f->blocked ||
          cfi_feed_now(f) >= f->held_ms + f->set.batch_delay_ms;
 }
 
@@ -228,9 +228,8 @@ static void expose(changefeed *f, size_t count) {
     c->rev_count = h->row.rev_count;
     c->row.data = data + h->offset;
     c->row.len = h->len;
-    c->doc.data = h->row.doc_len != 0
-                      ? data + h->offset + h->row.doc_offset
-                      : NULL;
+    c->doc.data =
+        h->row.doc_len != 0 ? data + h->offset + h->row.doc_offset : NULL;
     c->doc.len = h->row.doc_len;
     c->flags = h->flags;
     f->change_list[i] = c;
@@ -269,8 +268,8 @@ static int call(changefeed *f, size_t count) {
 
   f->depth++;
   if (f->callbacks.on_batch != NULL)
-    verdict = f->callbacks.on_batch(f, f->change_list, count,
-                                    f->callbacks.user);
+    verdict =
+        f->callbacks.on_batch(f, f->change_list, count, f->callbacks.user);
   else
     verdict = f->callbacks.on_change(f, f->changes, f->callbacks.user);
   f->depth--;
@@ -336,8 +335,7 @@ static void drop_front(changefeed *f) {
 /* A row longer than the queue: the queue grows with it, up to what a row may
    take. */
 static void widen(changefeed *f) {
-  size_t most =
-      (size_t)f->set.max_row_bytes + (size_t)f->set.max_queue_bytes;
+  size_t most = (size_t)f->set.max_row_bytes + (size_t)f->set.max_queue_bytes;
 
   if (!f->blocked || f->held_count != 0 || f->lent ||
       !cfi_frame_inside(&f->frame) || f->queue_limit >= most)
@@ -362,7 +360,7 @@ void cfi_feed_clear_rows(changefeed *f) {
 bool cfi_feed_rows_waiting(const changefeed *f) {
   return f->held_count != 0 || f->ending || f->body_fault ||
          (f->queue.len > f->frame.pos && f->has_head && f->status == 200 &&
-          f->ask >= CFI_ASK_CATCHUP && !f->tail);
+          cfi_feed_asks_rows(f) && !f->tail);
 }
 
 /* ---- pull ---- */
@@ -421,7 +419,7 @@ static bool after_rows(changefeed *f) {
 bool cfi_feed_drain(changefeed *f, unsigned *budget) {
   bool delivered = false;
 
-  if (f->ask < CFI_ASK_CATCHUP || f->status != 200)
+  if (!cfi_feed_asks_rows(f) || f->status != 200)
     return false;
   while (*budget != 0 && may_deliver(f)) {
     size_t most = batch_size(f), count;

@@ -31,8 +31,8 @@ static curl_socket_t open_socket(void *ctx, struct curl_sockaddr *address) {
 
   if (loop->socket_count == loop->socket_cap) {
     size_t cap = loop->socket_cap != 0 ? loop->socket_cap * 2 : 16;
-    void *p = cfi_resize(&loop->alloc, loop->sockets, cap,
-                         sizeof *loop->sockets);
+    void *p =
+        cfi_resize(&loop->alloc, loop->sockets, cap, sizeof *loop->sockets);
     if (p == NULL)
       return CURL_SOCKET_BAD;
     loop->sockets = p;
@@ -79,17 +79,14 @@ static int on_timer(CURLM *multi, long timeout_ms, void *user) {
   changefeed_loop *loop = user;
 
   (void)multi;
-  loop->curl_due_ms = timeout_ms < 0
-                          ? CFI_NEVER
-                          : cfi_clock_after(loop->now_ms, timeout_ms);
+  loop->curl_due_ms =
+      timeout_ms < 0 ? CFI_NEVER : cfi_clock_after(loop->now_ms, timeout_ms);
   return 0;
 }
 
 /* ---- life ---- */
 
-static int64_t round_now(void *ctx) {
-  return ((changefeed_loop *)ctx)->now_ms;
-}
+static int64_t round_now(void *ctx) { return ((changefeed_loop *)ctx)->now_ms; }
 
 static int64_t wall_now(void *ctx) {
   (void)ctx;
@@ -109,15 +106,13 @@ static bool make_multi(changefeed_loop *loop) {
              CURLM_OK &&
          curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION, on_timer) ==
              CURLM_OK &&
-         curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, loop) ==
-             CURLM_OK &&
+         curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, loop) == CURLM_OK &&
          /* A paused feed must not hold up others on the same connection. */
          curl_multi_setopt(loop->multi, CURLMOPT_PIPELINING,
                            (long)CURLPIPE_NOTHING) == CURLM_OK;
 }
 
-int cfi_loop_new(changefeed_loop **out,
-                 const changefeed_allocator *allocator) {
+int cfi_loop_new(changefeed_loop **out, const changefeed_allocator *allocator) {
   changefeed_loop *loop;
   cfi_alloc alloc;
   int rc;
@@ -242,9 +237,8 @@ static int wait_ms(const changefeed_loop *loop, int timeout_ms) {
 static void rearm(changefeed_loop *loop) {
   int wait = wait_ms(loop, -1);
 
-  (void)cfi_driver_arm(loop->driver,
-                       wait < 0 ? CFI_NEVER
-                                : cfi_clock_after(loop->now_ms, wait));
+  (void)cfi_driver_arm(
+      loop->driver, wait < 0 ? CFI_NEVER : cfi_clock_after(loop->now_ms, wait));
 }
 
 int cfi_loop_round(changefeed_loop *loop, int timeout_ms) {

@@ -21,7 +21,7 @@ struct changefeed_loop {
   cfi_driver *driver;
   pid_t owner;
   int64_t curl_due_ms;
-  cfi_member *first;             /* all feeds */
+  cfi_member *first;              /* all feeds */
   cfi_member *ready, *last_ready; /* those with something to do */
   size_t ready_count;
   cfi_member **heap; /* by due_ms, the earliest first */
@@ -32,7 +32,8 @@ struct changefeed_loop {
   bool stepping;  /* a feed's step, and so callbacks, are on the stack */
   bool abandoned; /* this is a child of fork() */
   bool owned_by_feed, free_after;
-  changefeed *awaited; /* changefeed_next waits for it; NULL when it is closed */
+  changefeed
+      *awaited; /* changefeed_next waits for it; NULL when it is closed */
   curl_socket_t *sockets; /* open ones, for a child of fork() */
   size_t socket_count, socket_cap;
 };

@@ -246,11 +246,14 @@ static void link_member(changefeed_loop *loop, cfi_member *m) {
 
 int cfi_loop_open(changefeed_loop *loop, const changefeed_options *options,
                   changefeed **out, cfi_error *error) {
-  cfi_member *m = cfi_calloc(&loop->alloc, 1, sizeof *m);
   cfi_feed_config config = {.alloc = &loop->alloc, .clock = loop->clock};
+  int rc = cfi_transfer_check(&options->set, error);
   cfi_sockets sockets;
-  int rc;
+  cfi_member *m;
 
+  if (rc != CHANGEFEED_OK)
+    return rc;
+  m = cfi_calloc(&loop->alloc, 1, sizeof *m);
   if (m == NULL || !reserve_heap(loop)) {
     cfi_free(&loop->alloc, m);
     return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");

@@ -7,8 +7,8 @@
 
 size_t cfi_str_from_int(char out[CFI_INT_TEXT], long long value) {
   char digits[CFI_INT_TEXT];
-  unsigned long long rest = value < 0 ? 0ULL - (unsigned long long)value
-                                      : (unsigned long long)value;
+  unsigned long long rest =
+      value < 0 ? 0ULL - (unsigned long long)value : (unsigned long long)value;
   size_t n = 0, len = 0;
 
   do {

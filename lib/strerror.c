@@ -57,9 +57,8 @@ const char *changefeed_strerror(int result) {
 }
 
 const char *changefeed_state_name(int state) {
-  static const char *const names[] = {"connecting", "catchup", "live",
-                                      "paused",     "waiting", "ended",
-                                      "failed"};
+  static const char *const names[] = {
+      "connecting", "catchup", "live", "paused", "waiting", "ended", "failed"};
 
   return state >= 0 && state < (int)(sizeof names / sizeof names[0])
              ? names[state]

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "str.h"
 
@@ -25,6 +26,42 @@ void cfi_transfer_free(cfi_transfer *t) {
   if (t->easy != NULL)
     curl_easy_cleanup(t->easy);
   t->easy = NULL;
+}
+
+static int check_file(const char *option, const char *path, cfi_error *error) {
+  char why[128];
+
+  if (path == NULL || access(path, R_OK) == 0)
+    return CHANGEFEED_OK;
+  /* GNU's strerror_r: safe in threads, never NULL. */
+  return cfi_error_set(error, CHANGEFEED_ERR_OPTION,
+                       "%s: %s cannot be read: %s", option, path,
+                       strerror_r(errno, why, sizeof why));
+}
+
+int cfi_transfer_check(const cfi_settings *s, cfi_error *error) {
+  const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
+  int rc = check_file("ca_file", s->ca_file, error);
+
+  if (rc == CHANGEFEED_OK)
+    rc = check_file("client_cert", s->client_cert, error);
+  if (rc == CHANGEFEED_OK)
+    rc = check_file("client_key", s->client_key, error);
+  if (rc != CHANGEFEED_OK)
+    return rc;
+  if (curl->version_num < 0x075500)
+    return cfi_error_set(error, CHANGEFEED_ERR_UNSUPPORTED,
+                         "libcurl %s is too old: 7.85.0 or later is needed",
+                         curl->version);
+  if (s->unix_socket != NULL &&
+      (curl->features & CURL_VERSION_UNIX_SOCKETS) == 0)
+    return cfi_error_set(error, CHANGEFEED_ERR_UNSUPPORTED,
+                         "unix_socket: this libcurl has no unix sockets");
+  if (s->http_version == CFI_HTTP_2 &&
+      (curl->features & CURL_VERSION_HTTP2) == 0)
+    return cfi_error_set(error, CHANGEFEED_ERR_UNSUPPORTED,
+                         "http_version: this libcurl has no HTTP/2");
+  return CHANGEFEED_OK;
 }
 
 /* ---- libcurl's callbacks ---- */
@@ -52,8 +89,7 @@ static bool session_cookie(const char *value, size_t *len, int64_t *age_ms) {
     p += 1 + strspn(p + 1, " ");
     end = strchr(p, ';');
     if (cfi_str_starts_nocase(p, "Max-Age=") &&
-        cfi_str_to_int(p + 8,
-                       (end != NULL ? (size_t)(end - p) : strlen(p)) - 8,
+        cfi_str_to_int(p + 8, (end != NULL ? (size_t)(end - p) : strlen(p)) - 8,
                        &seconds) &&
         seconds >= 0 && seconds <= 1000000000)
       *age_ms = seconds * 1000;
@@ -95,8 +131,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *user) {
 
   if (len > 2 || len == 0 || (line[0] != '\r' && line[0] != '\n'))
     return len;
-  if (curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status) !=
-          CURLE_OK ||
+  if (curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK ||
       status < 200 || t->feed->has_head) /* or the end of trailers */
     return len;
   if (status >= 300 && status < 400 && t->feed->set.follow_redirects != 0 &&
@@ -288,9 +323,8 @@ static CURLcode set_request(cfi_transfer *t, const cfi_request *request) {
 }
 
 static int start_failed(cfi_transfer *t, CURLcode code, cfi_error *error) {
-  int rc = code == CURLE_OUT_OF_MEMORY      ? CHANGEFEED_ERR_NOMEM
-           : code == CURLE_NOT_BUILT_IN ||
-                   code == CURLE_UNKNOWN_OPTION
+  int rc = code == CURLE_OUT_OF_MEMORY ? CHANGEFEED_ERR_NOMEM
+           : code == CURLE_NOT_BUILT_IN || code == CURLE_UNKNOWN_OPTION
                ? CHANGEFEED_ERR_UNSUPPORTED
                : CHANGEFEED_ERR_NETWORK;
 

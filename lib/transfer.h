@@ -29,6 +29,10 @@ typedef struct cfi_transfer {
   char text[CURL_ERROR_SIZE];
 } cfi_transfer;
 
+/* Files the settings name can be read, and this libcurl can do what they ask.
+   OK, ERR_OPTION, ERR_UNSUPPORTED. */
+int cfi_transfer_check(const cfi_settings *s, cfi_error *error);
+
 void cfi_transfer_init(cfi_transfer *t, const cfi_alloc *alloc, CURLM *multi,
                        const cfi_sockets *sockets);
 /* Ends a request under way and frees the handle. */

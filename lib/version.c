@@ -15,8 +15,7 @@ static void make_text(void) {
   const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
   int yajl = cfi_json_yajl_version();
 
-  (void)snprintf(text, sizeof text,
-                 "changefeed/%s libcurl/%s %s yajl/%d.%d.%d",
+  (void)snprintf(text, sizeof text, "changefeed/%s libcurl/%s %s yajl/%d.%d.%d",
                  CHANGEFEED_VERSION, curl->version,
                  curl->ssl_version != NULL ? curl->ssl_version : "no-TLS",
                  yajl / 10000, yajl / 100 % 100, yajl % 100);
