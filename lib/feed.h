@@ -270,7 +270,8 @@ void cfi_feed_on_tail(changefeed *f, int64_t pending);
 void cfi_feed_account(changefeed *f);
 
 /* feed_note.c */
-bool cfi_feed_asks_rows(const changefeed *f); /* not a probe or a log-in */
+bool cfi_feed_asks_rows(const changefeed *f);    /* not a probe or a log-in */
+const char *cfi_feed_asked(const changefeed *f); /* for messages */
 
 /* feed_time.c */
 bool cfi_feed_on_time(changefeed *f);

@@ -17,6 +17,13 @@ void cfi_feed_note_connected(changefeed *f) {
   f->connected_ms = cfi_feed_now(f);
 }
 
+const char *cfi_feed_asked(const changefeed *f) {
+  static const char *const names[] = {"the log-in at", "the server of",
+                                      "the database", "the changes of",
+                                      "the live changes of"};
+  return names[f->ask];
+}
+
 static void copy_text(char *to, size_t size, const char *from) {
   size_t len = from != NULL ? strlen(from) : 0;
 

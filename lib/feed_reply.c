@@ -25,17 +25,11 @@ bool cfi_feed_on_head(changefeed *f) {
 
 /* ---- faults made of answers ---- */
 
-static const char *asked(const changefeed *f) {
-  static const char *const names[] = {"the log-in at", "the server of",
-                                      "the database", "the changes of",
-                                      "the live changes of"};
-  return names[f->ask];
-}
-
 static void fault_transport(changefeed *f) {
-  (void)cfi_error_set(
-      &f->error, f->done_code, "asking for %s %s: %s", asked(f), f->url.shown,
-      f->done_text[0] != '\0' ? f->done_text : "the connection failed");
+  (void)cfi_error_set(&f->error, f->done_code, "asking for %s %s: %s",
+                      cfi_feed_asked(f), f->url.shown,
+                      f->done_text[0] != '\0' ? f->done_text
+                                              : "the connection failed");
   f->error.pub.curl_code = f->done_curl;
   f->error.pub.sys_errno = f->done_errno;
   f->error.pub.http_status = f->status;
@@ -47,7 +41,8 @@ static void fault_transport(changefeed *f) {
 
 static void fault_protocol(changefeed *f, const char *what) {
   (void)cfi_error_set(&f->error, CHANGEFEED_ERR_PROTOCOL,
-                      "asking for %s %s: %s", asked(f), f->url.shown, what);
+                      "asking for %s %s: %s", cfi_feed_asked(f), f->url.shown,
+                      what);
   f->error.pub.http_status = f->status;
   cfi_feed_fault(f);
 }
@@ -55,7 +50,7 @@ static void fault_protocol(changefeed *f, const char *what) {
 static void describe_status(changefeed *f, const cfi_info *info) {
   if (info->error.data != NULL || info->reason.data != NULL)
     (void)cfi_error_set(&f->error, cfi_reply_code(f->status),
-                        "asking for %s %s: HTTP %d, %s: %s", asked(f),
+                        "asking for %s %s: HTTP %d, %s: %s", cfi_feed_asked(f),
                         f->url.shown, f->status,
                         info->error.data != NULL ? info->error.data : "error",
                         info->reason.data != NULL ? info->reason.data : "");
@@ -63,14 +58,14 @@ static void describe_status(changefeed *f, const cfi_info *info) {
     (void)cfi_error_set(&f->error, CHANGEFEED_ERR_HTTP,
                         "asking for %s %s: HTTP %d to %s; follow_redirects "
                         "is %s",
-                        asked(f), f->url.shown, f->status,
+                        cfi_feed_asked(f), f->url.shown, f->status,
                         f->location[0] != '\0' ? f->location : "nowhere",
                         f->set.follow_redirects != 0 ? "on" : "off");
   else
     (void)cfi_error_set(&f->error, cfi_reply_code(f->status),
                         "asking for %s %s: HTTP %d without a reason CouchDB "
                         "would give",
-                        asked(f), f->url.shown, f->status);
+                        cfi_feed_asked(f), f->url.shown, f->status);
   f->error.pub.http_status = f->status;
   f->error.pub.retry_after_ms = f->retry_after_ms;
 }

@@ -73,7 +73,7 @@ static void fault_silence(changefeed *f) {
                                                  : f->started_ms;
 
   (void)cfi_error_set(&f->error, CHANGEFEED_ERR_IDLE,
-                      "asking for %s %s: %s for %lld ms", asked(f),
+                      "asking for %s %s: %s for %lld ms", cfi_feed_asked(f),
                       f->url.shown, what, (long long)(cfi_feed_now(f) - since));
   f->error.pub.http_status = f->status;
   cfi_feed_note_silence(f);
