@@ -140,10 +140,20 @@ install_database() {
 
 # ---- steps ------------------------------------------------------------------
 
+# A cache made where the tree lay before is of no use.
+configure() {
+  local fresh=() cache=build/$1/CMakeCache.txt
+  if [ -f "$cache" ] &&
+    ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$cache"; then
+    fresh=(--fresh)
+  fi
+  cmake "${fresh[@]}" --preset "$1"
+}
+
 # Configures and builds a preset. A build that breaks ends everything.
 build() {
   say "$1: build"
-  cmake --preset "$1" >"$log" 2>&1 || {
+  configure "$1" >"$log" 2>&1 || {
     cat "$log"
     die "configuring preset $1"
   }
@@ -196,7 +206,7 @@ build dev
 if [ "$quick" -eq 0 ]; then
   # clang with warnings as errors, and clang-tidy, over library and command.
   say "tidy: build"
-  if ! { cmake --preset tidy && cmake --build --preset tidy -- -k 0; } \
+  if ! { configure tidy && cmake --build --preset tidy -- -k 0; } \
     >"$log" 2>&1; then
     grep -vE '^(\[[0-9]+/[0-9]+\]|-- |[0-9]+ warnings?( and .*)? generated)' \
       "$log"
