@@ -43,7 +43,7 @@ die() {
 packages=(
   gcc g++ libc6-dev binutils clang libclang-rt-14-dev
   clang-format clang-tidy cmake ninja-build
-  check libyajl-dev
+  check libjansson-dev libyajl-dev
   bash curl mandoc openssl procps stunnel4
 )
 
