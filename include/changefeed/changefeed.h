@@ -210,7 +210,9 @@ typedef struct changefeed_stats {
   int64_t row_age_ms;      /* since the last row; -1 = never */
   int64_t save_age_ms;     /* since the last good save; -1 = never */
 } changefeed_stats;
-#define CHANGEFEED_STATS_INIT { sizeof(changefeed_stats) }
+#define CHANGEFEED_STATS_INIT                                                  \
+  { sizeof(changefeed_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,     \
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* ---- callbacks ---------------------------------------------------------- */
 
