@@ -214,7 +214,6 @@ static void finish_transfers(changefeed_loop *loop) {
         t == NULL)
       continue;
     cfi_transfer_done(t, code); /* message is gone from here on */
-    cfi_loop_make_ready(t->feed->host);
   }
 }
 
@@ -267,8 +266,13 @@ int cfi_loop_round(changefeed_loop *loop, int timeout_ms) {
   return worked ? CHANGEFEED_OK : CHANGEFEED_TIMEOUT;
 }
 
+static void noted(changefeed *feed) {
+  cfi_loop_make_ready(cfi_loop_member(feed));
+}
+
 void cfi_loop_sockets(changefeed_loop *loop, cfi_sockets *out) {
   out->ctx = loop;
   out->open = open_socket;
   out->close = close_socket;
+  out->noted = noted;
 }

@@ -118,6 +118,7 @@ static void note_head(cfi_transfer *t, long status) {
   head.cookie = cookie;
   head.location = location;
   cfi_feed_note_head(t->feed, &head);
+  t->sockets.noted(t->feed);
   cfi_free_secret(t->alloc, cookie);
   cfi_free(t->alloc, location);
 }
@@ -147,13 +148,16 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
 
   if (!t->feed->has_head) /* the body of a redirect that was given up */
     note_head(t, 0);
-  if (cfi_feed_receive(t->feed, data, size * count, &fail))
+  if (cfi_feed_receive(t->feed, data, size * count, &fail)) {
+    t->sockets.noted(t->feed);
     return size * count;
+  }
   if (fail) {
     t->failed = true;
     return 0;
   }
   t->refused = true;
+  t->sockets.noted(t->feed);
   return CURL_WRITEFUNC_PAUSE;
 }
 
@@ -166,6 +170,7 @@ static int on_connected(void *user, char *remote_ip, char *local_ip,
   (void)remote_port;
   (void)local_port;
   cfi_feed_note_connected(t->feed);
+  t->sockets.noted(t->feed);
   return CURL_PREREQFUNC_OK;
 }
 
@@ -428,4 +433,5 @@ void cfi_transfer_done(cfi_transfer *t, CURLcode code) {
     note_head(t, 0); /* HTTP/0.9 or nothing at all */
   cfi_transfer_cancel(t);
   cfi_feed_note_done(t->feed, &outcome);
+  t->sockets.noted(t->feed);
 }

@@ -14,6 +14,8 @@ typedef struct cfi_sockets {
   void *ctx;
   curl_socket_t (*open)(void *ctx, struct curl_sockaddr *address);
   int (*close)(void *ctx, curl_socket_t fd);
+  /* Something was noted: the feed is to be stepped. */
+  void (*noted)(changefeed *feed);
 } cfi_sockets;
 
 typedef struct cfi_transfer {

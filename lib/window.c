@@ -155,9 +155,11 @@ void cfi_window_pop(cfi_window *w, uint64_t ordinal) {
       w->count--;
     if (held && !last->acked)
       w->unacked--;
-    else if (ordinal > w->forgotten)
+    else if (held || ordinal > w->forgotten)
       w->acked--; /* the row will come, and be acknowledged, once more */
     w->delivered--;
+    if (w->forgotten > w->delivered)
+      w->forgotten = w->delivered;
   }
   (void)pthread_mutex_unlock(&w->lock);
 }
