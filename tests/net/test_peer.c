@@ -1,5 +1,6 @@
 /* The scripted peer does to a connection what it is told, and records what it
-   has seen. Seen through a raw client: nothing of the library is used here. */
+   has seen. Seen through a raw client: nothing of the library is used here.
+   ctest: LABEL threads */
 #include "support/mem.h"
 #include "support/peer.h"
 #include "support/peer_client.h"
