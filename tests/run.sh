@@ -220,11 +220,9 @@ if [ "$quick" -eq 0 ]; then
   run_tests tsan "${none[@]}"
   build fuzz
   run_tests fuzz "${none[@]}"
-  run_tests dev "${none[@]}"
   build asan
-  run_tests asan
-else
-  run_tests dev
+  run_tests asan "${none[@]}"
 fi
+run_tests dev
 
 [ "${#failed[@]}" -eq 0 ] || die "$(IFS=';' && echo "${failed[*]}")"
