@@ -246,10 +246,21 @@ static char *text_line(reader *r, const char *name) {
   return text_value(r);
 }
 
-static void read_body(reader *r, cfi_checkpoint *out) {
-  bool negative;
+static int64_t signed_number(reader *r, const char *why) {
+  bool negative = comes(r, "-", 1);
   uint64_t value;
 
+  if (negative)
+    r->at++;
+  value = number(r, (uint64_t)INT64_MAX + (negative ? 1 : 0), why);
+  if (negative && value == 0)
+    refuse(r, why);
+  if (!ok(r))
+    return 0;
+  return negative ? -(int64_t)(value - 1) - 1 : (int64_t)value;
+}
+
+static void read_body(reader *r, cfi_checkpoint *out) {
   out->feed = text_line(r, "feed=");
   if (out->feed == NULL)
     refuse(r, "it has no line feed=");
@@ -259,16 +270,8 @@ static void read_body(reader *r, cfi_checkpoint *out) {
   out->marker = text_line(r, "marker=");
 
   expect(r, "saved_ms=", "it has no line saved_ms= where it belongs");
-  negative = comes(r, "-", 1);
-  if (negative)
-    r->at++;
-  value = number(r, (uint64_t)INT64_MAX + (negative ? 1 : 0),
-                 "saved_ms is not a time");
-  if (negative && value == 0)
-    refuse(r, "saved_ms is not a time");
+  out->saved_ms = signed_number(r, "saved_ms is not a time");
   expect(r, "\n", "a line does not end");
-  out->saved_ms =
-      negative && value != 0 ? -(int64_t)(value - 1) - 1 : (int64_t)value;
   expect(r, "rows=", "it has no line rows= where it belongs");
   out->rows = number(r, UINT64_MAX, "rows is not a number");
   expect(r, "\n", "a line does not end");
@@ -276,16 +279,16 @@ static void read_body(reader *r, cfi_checkpoint *out) {
     refuse(r, "it has a line too many");
 }
 
-/* Damage of the file, or a file that was never ours? A few other bytes, or
-   zeros, which a file system may leave after a crash, are damage. */
+/* Damage of the file, or a file that was never ours? A few other bytes are
+   damage, and so are zeros, which a file system may leave after a crash. */
 static bool magic_is_foreign(const char *data, size_t len) {
-  size_t differ = 0, zeros = 0;
+  size_t differ = 0;
 
-  for (size_t i = 0; i < len && i < MAGIC_LEN; i++) {
-    differ += data[i] != MAGIC[i];
-    zeros += data[i] == '\0';
-  }
-  return differ > zeros + MAGIC_DAMAGE;
+  if (len > MAGIC_LEN)
+    len = MAGIC_LEN;
+  for (size_t i = 0; i < len; i++)
+    differ += data[i] != MAGIC[i] && data[i] != '\0';
+  return differ > MAGIC_DAMAGE || differ * 2 > len;
 }
 
 static int damaged(cfi_error *error, const char *why) {

@@ -70,7 +70,7 @@ static void row_ended(cfi_frame *f) {
     f->state = EVENTS_AFTER_ROW;
     break;
   }
-  f->line_empty = f->gap = false;
+  f->gap = false;
 }
 
 static cfi_frame_kind row_fault(cfi_frame *f, cfi_scan_result result) {
@@ -189,7 +189,7 @@ static cfi_frame_kind close_value(cfi_frame *f) {
 
 /* What a kept byte of the envelope outside of strings means. */
 static cfi_frame_kind note_structure(cfi_frame *f, char c) {
-  bool value = f->outer == 1 && f->member == MEMBER_VALUE;
+  bool value = f->member == MEMBER_VALUE;
 
   if (value)
     f->member = MEMBER_REST;

@@ -235,7 +235,6 @@ START_TEST(test_peer_close_is_fin_and_rst_is_rst) {
     cft_peer *peer = cft_peer_start(NULL, then_handler, &t);
     cft_client c;
     connect_ok(&c, peer);
-    /* unread bytes behind the request must not turn FIN into RST */
     ck_assert(cft_client_send(&c, "GET / HTTP/1.1\r\n\r\nmore"));
     ck_assert(cft_client_until_end(&c, LONG_MS));
     ck_assert_int_eq(c.end, cases[i].end);
@@ -244,6 +243,28 @@ START_TEST(test_peer_close_is_fin_and_rst_is_rst) {
     ck_assert(cft_peer_wait_open(peer, 0, LONG_MS));
     cft_peer_free(peer);
   }
+}
+END_TEST
+
+/* Bytes that came after the last read would make the kernel reset. */
+START_TEST(test_peer_close_is_fin_whatever_was_not_read) {
+  static const cft_step steps[] = {
+      {.send = "bytes", .then = CFT_CLOSE, .delay_ms = 30}};
+  cft_peer *peer = cft_peer_script(NULL, steps, 1);
+  cft_client c;
+  connect_ok(&c, peer);
+  ck_assert(cft_client_request(&c, "GET /", NULL, NULL));
+  ck_assert(cft_peer_wait_requests(peer, CFT_ANY, 1, LONG_MS));
+  ck_assert(cft_client_request(&c, "GET /not-read", NULL, NULL));
+  ck_assert(cft_client_until_end(&c, LONG_MS));
+  ck_assert_int_eq(c.end, CFT_END_FIN);
+  ck_assert_str_eq(c.data, "bytes");
+  ck_assert(cft_peer_wait_open(peer, 0, LONG_MS));
+  struct pollfd p = {c.fd, POLLIN, 0}; /* an RST behind the FIN shows here */
+  ck_assert_int_eq(poll(&p, 1, 0), 1);
+  ck_assert_int_eq(p.revents, POLLIN);
+  cft_client_close(&c);
+  cft_peer_free(peer);
 }
 END_TEST
 
@@ -571,6 +592,7 @@ int main(void) {
   tcase_add_test(tc, test_peer_reads_requests_however_they_are_cut);
   tcase_add_test(tc, test_peer_counts_what_is_no_request);
   tcase_add_test(tc, test_peer_close_is_fin_and_rst_is_rst);
+  tcase_add_test(tc, test_peer_close_is_fin_whatever_was_not_read);
   tcase_add_test(tc, test_peer_silence_lasts_until_the_client_goes);
   tcase_add_test(tc, test_peer_black_hole_does_not_read);
   tcase_add_test(tc, test_peer_drop_ends_all_connections);

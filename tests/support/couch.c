@@ -78,7 +78,15 @@ static const char *last_words(cft_couch *couch) {
   return cft_proc_text(couch->proc, CFT_STDERR, &len);
 }
 
-static void launch(cft_couch *couch) {
+static void trim_slash(char *url) {
+  size_t len = strlen(url);
+  if (len > 0 && url[len - 1] == '/')
+    url[len - 1] = '\0';
+}
+
+/* False, with the server stopped, when it did not get ready; the reason is
+   then in *words. */
+static bool launch(cft_couch *couch, char **words) {
   static const char ready[] = "ready ";
   const char *argv[MAX_ARGS + 12];
   size_t n = 0;
@@ -99,19 +107,21 @@ static void launch(cft_couch *couch) {
     argv[n++] = *arg;
   argv[n] = NULL;
   couch->proc = cft_proc_start(argv, NULL);
-  if (!couch->proc)
-    ck_abort_msg("cannot run node: install Node.js 18 or later");
+  if (!couch->proc) {
+    *words = format("cannot run node: install Node.js 18 or later");
+    return false;
+  }
   line = cft_proc_line(couch->proc, CFT_STDOUT, READY_MS);
-  if (!line || strncmp(line, ready, sizeof ready - 1) != 0)
-    ck_abort_msg("couch-serve did not start: %s", last_words(couch));
+  if (!line || strncmp(line, ready, sizeof ready - 1) != 0) {
+    *words = format("couch-serve did not start: %s", last_words(couch));
+    cft_proc_free(couch->proc);
+    couch->proc = NULL;
+    return false;
+  }
   free(couch->url);
   couch->url = format("%s", line + sizeof ready - 1);
-}
-
-static void trim_slash(char *url) {
-  size_t len = strlen(url);
-  if (len > 0 && url[len - 1] == '/')
-    url[len - 1] = '\0';
+  trim_slash(couch->url);
+  return true;
 }
 
 /* The restart shall have the port that the system chose. */
@@ -122,8 +132,22 @@ static void keep_port(cft_couch *couch) {
   (void)snprintf(couch->port, sizeof couch->port, "%s", colon + 1);
 }
 
+static int remove_entry(const char *path, const struct stat *info, int type,
+                        struct FTW *where) {
+  (void)info;
+  (void)type;
+  (void)where;
+  return remove(path);
+}
+
+static void remove_tree(const char *dir) {
+  if (nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0)
+    (void)fprintf(stderr, "test support: cannot remove %s\n", dir);
+}
+
 static cft_couch *start_ours(const char *const *extra_args, bool durable) {
   cft_couch *couch = cft_calloc(1, sizeof *couch);
+  char *words = NULL;
   size_t count = 0;
   while (extra_args && extra_args[count])
     count++;
@@ -141,8 +165,11 @@ static cft_couch *start_ours(const char *const *extra_args, bool durable) {
     if (!mkdtemp(couch->dir))
       ck_abort_msg("cannot make the directory %s", couch->dir);
   }
-  launch(couch);
-  trim_slash(couch->url);
+  if (!launch(couch, &words)) {
+    if (couch->dir)
+      remove_tree(couch->dir);
+    ck_abort_msg("%s", words);
+  }
   keep_port(couch);
   return couch;
 }
@@ -200,25 +227,18 @@ void cft_couch_kill9(cft_couch *couch) {
 }
 
 void cft_couch_restart(cft_couch *couch) {
-  char *before;
+  char *before, *words = NULL;
   if (!couch->ours)
     ck_abort_msg("COUCHDB_URL is not ours to restart");
   if (couch->proc)
     cft_couch_kill9(couch);
   before = couch->url;
   couch->url = NULL;
-  launch(couch);
+  if (!launch(couch, &words))
+    ck_abort_msg("%s", words);
   /* Callers hold the old text. */
   free(couch->url);
   couch->url = before;
-}
-
-static int remove_entry(const char *path, const struct stat *info, int type,
-                        struct FTW *where) {
-  (void)info;
-  (void)type;
-  (void)where;
-  return remove(path);
 }
 
 /* Text for a failure, or NULL; the server is gone after it. */
@@ -251,8 +271,8 @@ void cft_couch_stop(cft_couch *couch) {
     free(couch->databases[i]);
   }
   trouble = end_process(couch);
-  if (couch->dir && nftw(couch->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS))
-    (void)fprintf(stderr, "test support: cannot remove %s\n", couch->dir);
+  if (couch->dir)
+    remove_tree(couch->dir);
   for (char **arg = couch->args; arg && *arg; arg++)
     free(*arg);
   free(couch->args);

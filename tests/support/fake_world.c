@@ -182,6 +182,8 @@ void cft_world_to_deadline(cft_world *w) {
 /* ---- answers ---- */
 
 const char *cft_world_url(cft_world *w) {
+  if (!w->active && !cfi_feed_over(w->feed))
+    cft_world_to_deadline(w); /* the rate limit may hold it back */
   ck_assert_msg(w->active, "no request is under way (states: %s)", w->states);
   return w->request[w->requests - 1].url;
 }
@@ -237,8 +239,6 @@ void cft_world_answer(cft_world *w, int status, const char *body) {
 
 void cft_world_greet(cft_world *w) {
   for (;;) {
-    if (!w->active)
-      cft_world_to_deadline(w); /* the rate limit may hold it back */
     switch (cft_world_ask(w)) {
     case CFI_ASK_LOGIN:
       cft_world_answer(w, 200, "{\"ok\":true}");

@@ -56,7 +56,7 @@ void cft_world_pass(cft_world *w, int64_t ms);
 /* To the next deadline; fails the test when there is none. */
 void cft_world_to_deadline(cft_world *w);
 
-/* The request under way; fails the test when there is none. */
+/* The request under way, waited for if need be. */
 const char *cft_world_url(cft_world *w);
 cfi_ask cft_world_ask(cft_world *w);
 

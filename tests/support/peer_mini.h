@@ -136,9 +136,10 @@ enum cft_cut {
    one given here; sliced; cut at a byte; `then` comes where it was cut, or
    after its end. All zero but `on` is: no fault. */
 typedef struct cft_fault {
-  unsigned on;  /* kinds of request, or CFT_CONNECT alone */
-  size_t skip;  /* requests of these kinds that pass first */
-  size_t times; /* requests it strikes; 0: all further ones */
+  unsigned on;       /* kinds of request, or CFT_CONNECT alone */
+  const char *match; /* and this text in the head; NULL: any */
+  size_t skip;       /* requests of these kinds that pass first */
+  size_t times;      /* requests it strikes; 0: all further ones */
 
   int64_t delay_ms; /* before the first byte: late headers */
 

@@ -6,6 +6,7 @@
 size_t cft_mini_fault(cft_mini *mini, const cft_fault *fault) {
   cft_struck *s = cft_calloc(1, sizeof *s);
   s->fault = *fault;
+  s->fault.match = cft_strdup(fault->match);
   s->fault.headers = cft_strdup(fault->headers);
   s->fault.body = cft_strdup(fault->body);
   if (fault->raw) {
@@ -23,13 +24,15 @@ size_t cft_mini_fault(cft_mini *mini, const cft_fault *fault) {
 }
 
 /* Every fault counts the requests it is for, also those it does not get. */
-cft_struck *cft_mini_strike(cft_mini *mini, unsigned kind) {
+cft_struck *cft_mini_strike(cft_mini *mini, unsigned kind, const char *head) {
   cft_struck *found = NULL;
   pthread_mutex_lock(&mini->mu);
   for (size_t i = 0; i < mini->fault_count; i++) {
     cft_struck *s = mini->faults[i];
     const cft_fault *f = &s->fault;
-    if (s->healed || !(f->on & kind) || s->seen++ < f->skip || found)
+    if (s->healed || !(f->on & kind) ||
+        (f->match && head && !strstr(head, f->match)) || s->seen++ < f->skip ||
+        found)
       continue;
     if (f->times == 0 || s->hits < f->times) {
       s->hits++;
@@ -71,6 +74,7 @@ static void free_text(const char *text) {
 
 void cft_mini_faults_free(cft_mini *mini) {
   for (size_t i = 0; i < mini->fault_count; i++) {
+    free_text(mini->faults[i]->fault.match);
     free_text(mini->faults[i]->fault.headers);
     free_text(mini->faults[i]->fault.body);
     free_text(mini->faults[i]->fault.raw);

@@ -108,7 +108,8 @@ bool cft_mini_refuse(cft_exchange *x, int status, const char *error,
 bool cft_mini_gate(cft_exchange *x);
 
 /* peer_mini_fault.c */
-cft_struck *cft_mini_strike(cft_mini *mini, unsigned kind);
+/* head NULL: a connection just accepted. */
+cft_struck *cft_mini_strike(cft_mini *mini, unsigned kind, const char *head);
 void cft_mini_faults_free(cft_mini *mini);
 
 /* peer_mini_auth.c: true when the request may go on; else it was refused and

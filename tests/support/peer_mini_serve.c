@@ -202,7 +202,7 @@ static bool serve(cft_mini *mini, cft_conn *conn, const cft_request *req) {
   cft_exchange x = {.mini = mini, .conn = conn, .req = req};
   bool ok = true;
   x.config = cft_mini_get_config(mini);
-  x.struck = cft_mini_strike(mini, req->kind);
+  x.struck = cft_mini_strike(mini, req->kind, req->head);
   const cft_fault *f = cft_fault_of(&x);
   if (f && f->delay_ms > 0 && !cft_conn_wait_ms(conn, f->delay_ms))
     return false;
@@ -219,7 +219,7 @@ static bool serve(cft_mini *mini, cft_conn *conn, const cft_request *req) {
 void cft_mini_handler(cft_conn *conn, void *user) {
   cft_mini *mini = user;
   const cft_request *req;
-  const cft_struck *s = cft_mini_strike(mini, CFT_CONNECT);
+  const cft_struck *s = cft_mini_strike(mini, CFT_CONNECT, NULL);
   if (s &&
       ((s->fault.delay_ms > 0 && !cft_conn_wait_ms(conn, s->fault.delay_ms)) ||
        !cft_conn_then(conn, s->fault.then)))

@@ -254,6 +254,8 @@ START_TEST(test_frame_list_rows_are_those_of_results_on_the_top) {
   expect(LIST, "{\"results\":5[{}]}", "tail {\"results\":5[{}]}\nbeats 0\n");
   expect(LIST, "{\"x\":\"results\"[{}]}",
          "tail {\"x\":\"results\"[{}]}\nbeats 0\n");
+  expect(LIST, "{\"x\":[1,\"results\"]:[{}]}",
+         "tail {\"x\":[1,\"results\"]:[{}]}\nbeats 0\n");
   expect(LIST, "{\"r\\u0065sults\":[{}],\"\\\"results\":[{}]}",
          "tail {\"r\\u0065sults\":[{}],\"\\\"results\":[{}]}\nbeats 0\n");
 }

@@ -9,6 +9,8 @@ const path = require('node:path');
 const { after, before, describe, it } = require('node:test');
 const { Server, lastRevs, rowsOf, writeALot } = require('./helper');
 
+const REACH_MS = 60000; // for a machine with other work
+
 const numberOf = (row) => parseInt(row.seq, 10);
 
 function assertInOrder(rows) {
@@ -38,7 +40,7 @@ class Held {
   /** Rows are looked at once in a while: parsing all at each piece of data
    *  would take longer than the test. */
   async reach(wanted) {
-    const until = Date.now() + 30000;
+    const until = Date.now() + REACH_MS;
     for (;;) {
       const rows = rowsOf(this.wire.parsed()?.body ?? '');
       const missing = difference(lastRevs(rows), wanted);
@@ -69,7 +71,7 @@ class Repeated {
   }
 
   async reach(wanted) {
-    const until = Date.now() + 30000;
+    const until = Date.now() + REACH_MS;
     for (;;) {
       const missing = difference(lastRevs(this.rows), wanted);
       if (missing.length === 0) break;
