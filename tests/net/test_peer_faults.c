@@ -42,7 +42,7 @@ static int status_with(const char *line, const char *headers,
   snprintf(all, sizeof all, "Connection: close\r\n%s", headers ? headers : "");
   ask_with(&c, line, all, body);
   ck_assert(cft_client_until_end(&c, LONG_MS));
-  int status = c.len > 12 ? atoi(c.data + 9) : 0;
+  int status = c.len > 12 ? (int)strtol(c.data + 9, NULL, 10) : 0;
   cft_client_close(&c);
   return status;
 }

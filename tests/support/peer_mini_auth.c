@@ -7,6 +7,8 @@
 #include "peer_mini_int.h"
 #include "timing.h"
 
+#include <inttypes.h>
+
 static const char NOT_AUTHORIZED[] =
     "You are not authorized to access this db.";
 static const char WRONG[] = "Name or password is incorrect.";
@@ -40,15 +42,14 @@ static bool basic_ok(const cft_exchange *x, const char *given) {
 enum cookie { NO_COOKIE, COOKIE_GOOD, COOKIE_BAD };
 
 static enum cookie cookie_state(const cft_exchange *x) {
-  char header[512];
-  unsigned epoch = 0;
-  long long expiry_ms = 0;
+  static const char name[] = "AuthSession=";
+  char header[512], *end;
   const char *value;
   if (!cft_request_header(x->req, "Cookie", header, sizeof header) ||
-      (value = strstr(header, "AuthSession=")) == NULL)
+      (value = strstr(header, name)) == NULL)
     return NO_COOKIE;
-  if (sscanf(value, "AuthSession=%u-%lld", &epoch, &expiry_ms) != 2)
-    return COOKIE_BAD;
+  unsigned long epoch = strtoul(value + strlen(name), &end, 10);
+  int64_t expiry_ms = *end == '-' ? strtoll(end + 1, NULL, 10) : 0;
   pthread_mutex_lock(&x->mini->mu);
   bool current = epoch == x->mini->session_epoch;
   pthread_mutex_unlock(&x->mini->mu);
@@ -116,11 +117,11 @@ static bool login(cft_exchange *x) {
   pthread_mutex_lock(&x->mini->mu);
   unsigned epoch = x->mini->session_epoch;
   pthread_mutex_unlock(&x->mini->mu);
+  int64_t life_ms = x->config.session_ms, expiry_ms = cft_now_ms() + life_ms;
   snprintf(headers, sizeof headers,
-           "Set-Cookie: AuthSession=%u-%lld; Version=1; Max-Age=%lld; Path=/; "
-           "HttpOnly\r\n",
-           epoch, (long long)(cft_now_ms() + x->config.session_ms),
-           (long long)((x->config.session_ms + 999) / 1000));
+           "Set-Cookie: AuthSession=%u-%" PRId64 "; Version=1; "
+           "Max-Age=%" PRId64 "; Path=/; HttpOnly\r\n",
+           epoch, expiry_ms, (life_ms + 999) / 1000);
   cft_text_adds(&body, "{\"ok\":true,\"name\":");
   cft_text_json(&body, x->config.user);
   cft_text_adds(&body, ",\"roles\":[\"_admin\"]}\n");

@@ -78,8 +78,9 @@ const char *cft_filter_read(const cft_request *req, cft_filter *filter) {
 static bool member_matches(const json_t *value, const json_t *want) {
   if (!json_is_object(want))
     return value && json_equal(value, want);
-  const json_t *gt = json_object_get(want, "$gt");
-  return value && gt && json_is_null(gt) && !json_is_null(value);
+  if (!json_is_null(json_object_get(want, "$gt")))
+    return false;
+  return value && !json_is_null(value);
 }
 
 static bool selected(json_t *selector, const cft_entry *row) {

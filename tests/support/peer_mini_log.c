@@ -101,7 +101,7 @@ bool cft_seq_parse(const cft_log *log, enum cft_seqs seqs, const char *since,
                    size_t *number) {
   const char *filler = seqs == CFT_SEQ_ODD ? ODD : PLAIN;
   char again[96];
-  unsigned tag = 0;
+  char tag_text[9], *end;
   *number = 0;
   if (strcmp(since, "0") == 0)
     return true;
@@ -114,8 +114,13 @@ bool cft_seq_parse(const cft_log *log, enum cft_seqs seqs, const char *since,
     return all_digits(since);
   }
   const char *tail = strstr(since, filler);
-  if (!tail || sscanf(tail + strlen(filler), "%8x_%zx", &tag, number) != 2)
+  if (!tail)
     return false;
+  snprintf(tag_text, sizeof tag_text, "%s", tail + strlen(filler));
+  unsigned tag = (unsigned)strtoul(tag_text, &end, 16);
+  if (end != tag_text + 8 || tail[strlen(filler) + 8] != '_')
+    return false;
+  *number = (size_t)strtoull(tail + strlen(filler) + 9, NULL, 16);
   /* whatever is not byte for byte what was handed out is malformed */
   const cft_log theirs = {.tag = tag};
   opaque(&theirs, seqs, *number, again, sizeof again);

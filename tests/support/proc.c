@@ -330,15 +330,16 @@ int cft_fd_count(pid_t pid) {
 
 size_t cft_rss_bytes(pid_t pid) {
   char path[64];
-  unsigned long total = 0, resident = 0;
+  char text[128] = "";
   snprintf(path, sizeof path, "/proc/%ld/statm", (long)pid);
   FILE *f = fopen(path, "re");
   if (!f)
     return 0;
-  if (fscanf(f, "%lu %lu", &total, &resident) != 2)
-    resident = 0;
+  const char *second =
+      fgets(text, sizeof text, f) ? strchr(text, ' ') : NULL; /* resident */
   fclose(f);
-  return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+  unsigned long pages = second ? strtoul(second, NULL, 10) : 0;
+  return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 bool cft_cmdline(pid_t pid, char *buf, size_t size) {
