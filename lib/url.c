@@ -68,6 +68,18 @@ static bool has_stray_at(const char *text) {
   return strchr(authority + strcspn(authority, "/?#"), '@') != NULL;
 }
 
+/* An escape in a host name, which libcurl decodes to anything. Only the zone
+   of an IPv6 address has one. */
+static bool has_escaped_host(const char *text) {
+  const char *authority = authority_of(text);
+  size_t len = strcspn(authority, "/?#"), host = len;
+
+  while (host != 0 && authority[host - 1] != '@')
+    host--;
+  return authority[host] != '[' &&
+         memchr(authority + host, '%', len - host) != NULL;
+}
+
 /* The mistakes that libcurl tolerates or describes less well. The URL is never
    quoted: it may hold a password in a place where nobody looks for one. */
 static int check_text(const char *text, const char *what, cfi_error *error) {
@@ -98,6 +110,8 @@ static int check_text(const char *text, const char *what, cfi_error *error) {
   }
   if (strcspn(authority_of(text), "/?#") == 0)
     return REFUSE("The %s names no host; write it like \"%s\".", what, EXAMPLE);
+  if (has_escaped_host(text))
+    return REFUSE("The %s has a '%%' in its host name.", what);
   if (has_stray_at(text))
     return REFUSE(
         "The %s holds an '@' behind the host; write it as %%40 in a "
@@ -117,26 +131,14 @@ static int check_text(const char *text, const char *what, cfi_error *error) {
 }
 
 static int refuse_curl(CURLUcode code, const char *what, cfi_error *error) {
-  switch (code) {
-  case CURLUE_OUT_OF_MEMORY:
+  if (code == CURLUE_OUT_OF_MEMORY)
     return out_of_memory(error);
-  case CURLUE_BAD_PORT_NUMBER:
-    return REFUSE("The %s has a port that is not a number from 0 to 65535.",
-                  what);
-  case CURLUE_BAD_HOSTNAME:
-    return REFUSE("The %s has a malformed host name; an '@' in a password is "
-                  "written %%40.",
-                  what);
-  case CURLUE_NO_HOST:
-    return REFUSE("The %s names no host; write it like \"%s\".", what, EXAMPLE);
-  case CURLUE_BAD_IPV6:
-    return REFUSE("The %s has a malformed IPv6 address; write it like "
-                  "\"http://[::1]:5984/db\".",
-                  what);
-  default:
-    return REFUSE("The %s cannot be read (%s); write it like \"%s\".", what,
-                  curl_url_strerror(code), EXAMPLE);
-  }
+  return REFUSE("The %s cannot be read (%s%s); write it like \"%s\".", what,
+                curl_url_strerror(code),
+                code == CURLUE_BAD_HOSTNAME
+                    ? "; an '@' in a password is written %40"
+                    : "",
+                EXAMPLE);
 }
 
 /* One part of the user info, decoded; an absent one leaves *out NULL. */
@@ -173,6 +175,27 @@ static int take_user_info(const cfi_alloc *alloc, CURLU *handle, cfi_url *out,
     cfi_free(alloc, out->password);
     out->username = out->password = NULL;
   }
+  return CHANGEFEED_OK;
+}
+
+/* libcurl does not look into the zone of an IPv6 address: it is the name or the
+   number of an interface. */
+static int check_zone(CURLU *handle, const char *what, cfi_error *error) {
+  char *zone = NULL;
+  CURLUcode code = curl_url_get(handle, CURLUPART_ZONEID, &zone, 0);
+  bool plain = true;
+
+  if (code == CURLUE_NO_ZONEID)
+    return CHANGEFEED_OK;
+  if (code != CURLUE_OK)
+    return refuse_curl(code, what, error);
+  for (const char *p = zone; *p != '\0'; p++)
+    plain = plain && is_unreserved((unsigned char)*p);
+  curl_free(zone);
+  if (!plain)
+    return REFUSE("The %s has an IPv6 zone that names no interface; write it "
+                  "like \"http://[fe80::1%%25eth0]:5984/db\".",
+                  what);
   return CHANGEFEED_OK;
 }
 
@@ -316,7 +339,7 @@ static int take_target(const cfi_alloc *alloc, const char *path, size_t *len,
   }
   if (rc != CHANGEFEED_OK)
     goto done;
-  if (name.len == 0) {
+  if (name.len == 0 || strcmp(cfi_buf_text(&name), "_changes") == 0) {
     rc = REFUSE("The url names no database; write it like \"%s\", or end it "
                 "with /_db_updates for the feed of all databases.",
                 EXAMPLE);
@@ -353,7 +376,9 @@ static int take_path(const cfi_alloc *alloc, CURLU *handle, bool endpoint,
     return refuse_curl(code, what, error);
   cfi_buf_init(&base, alloc);
   len = strlen(path);
-  rc = put_origin(handle, &base, what, error);
+  rc = check_zone(handle, what, error);
+  if (rc == CHANGEFEED_OK)
+    rc = put_origin(handle, &base, what, error);
   if (rc == CHANGEFEED_OK && !endpoint)
     rc = take_target(alloc, path, &len, out, error);
   if (rc == CHANGEFEED_OK)
@@ -453,7 +478,7 @@ char *cfi_url_shown(const cfi_alloc *alloc, const char *text) {
   cfi_buf_init(&out, alloc);
   for (const char *p = shown != NULL ? shown : UNREADABLE; *p != '\0'; p++) {
     unsigned char c = (unsigned char)*p;
-    if (shown != NULL && (c <= 0x20 || c >= 0x7f))
+    if (shown != NULL && (c <= 0x20 || c >= 0x7f || c == '@'))
       put_percent(&out, c);
     else
       cfi_buf_putc(&out, *p);

@@ -223,18 +223,21 @@ START_TEST(test_url_refusals_say_how_to_write_it) {
   assert_refused("http:/h/db", "http:// or https://");
   assert_refused("http://", "names no host");
   assert_refused("http:///db", "names no host");
-  assert_refused("http://u:s3cret@/db", "no host");
+  assert_refused("http://u:s3cret@/db", "No host");
   assert_refused("http://h", "names no database");
   assert_refused("http://h/", "names no database");
   assert_refused("http://h//", "names no database");
   assert_refused("http://h/_changes", "names no database");
+  assert_refused("http://h/db/_changes/_changes", "names no database");
   assert_refused("http://h/_db_updates/_changes", "a feed itself");
   assert_refused("http://h/db?since=s3cret", "query=name=value");
   assert_refused("http://h/db?", "query=name=value");
   assert_refused("http://h/db#s3cret", "fragment");
-  assert_refused("http://h:x/db", "port");
-  assert_refused("http://h:65536/db", "port");
+  assert_refused("http://h:x/db", "Port number");
+  assert_refused("http://h:65536/db", "Port number");
   assert_refused("http://[::1/db", "IPv6");
+  assert_refused("http://[fe80::1%25e%40]/db", "IPv6 zone");
+  assert_refused("http://u:s3cret@[fe80::1%25e@0]/db", "IPv6 zone");
   assert_refused("http://[1.2.3]/db", "IPv6");
 }
 END_TEST
@@ -250,6 +253,8 @@ START_TEST(test_url_refuses_bytes_that_no_name_has) {
   assert_refused("http://h/p%7f/db", "control character");
   assert_refused("http://u%0a:s3cret@h/db", "control character");
   assert_refused("http://h/d\xff", "UTF-8");
+  assert_refused("http://h%41/db", "host name");
+  assert_refused("http://u:s3cret%40@h%2e/db", "host name");
   assert_refused("http://h/d%ff", "UTF-8");
   assert_refused("http://h/d%ED%A0%80", "UTF-8");
   assert_refused("http://h/a%", "hexadecimal");
