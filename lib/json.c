@@ -136,13 +136,11 @@ static bool is_between(char c) {
 
 /* Looks from offset at on at the string yajl will decode next, if one comes
    before its next callback. */
-static int look_ahead(reading *r, size_t at) {
+static int look_at_next(reading *r, size_t at) {
   const char *p = r->text + at, *end = r->text + r->len;
   bool skipped = r->skip_member;
   bool whole = true;
 
-  if (!r->escapes || at > r->len)
-    return 1;
   for (;;) {
     while (p < end && is_between(*p))
       p++;
@@ -159,6 +157,10 @@ static int look_ahead(reading *r, size_t at) {
     return 1;
   r->result = CFI_JSON_NOT_TEXT;
   return 0;
+}
+
+static int look_ahead(reading *r, size_t at) {
+  return !r->escapes || at > r->len || look_at_next(r, at);
 }
 
 /* Tells whether a text has only ASCII, and whether it has a backslash: for the

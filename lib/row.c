@@ -52,6 +52,7 @@ typedef struct reading {
 
 #define BIT(kind) (1U << CFI_JSON_##kind)
 #define ANY (~0U)
+#define NAME(text) text, sizeof text - 1
 #define POSITION (BIT(NULL) | BIT(NUMBER) | BIT(STRING) | BIT(ARRAY) | BIT(RAW))
 #define IN_DATABASE (1U << CFI_ROW_OF_DATABASE)
 #define IN_DB_UPDATES (1U << CFI_ROW_OF_DB_UPDATES)
@@ -59,39 +60,41 @@ typedef struct reading {
 
 static const struct member_rule {
   const char *name;
+  size_t name_len;
   member member;
   unsigned sources;
   unsigned kinds; /* of the events that may be its value */
   const char *why;
 } rules[] = {
-    {"seq", SEQ, IN_BOTH, POSITION,
+    {NAME("seq"), SEQ, IN_BOTH, POSITION,
      "\"seq\" is neither a string nor a number nor an array"},
-    {"id", ID, IN_DATABASE, BIT(STRING), "\"id\" is not a string"},
-    {"changes", CHANGES, IN_DATABASE, BIT(ARRAY) | BIT(ARRAY_END),
+    {NAME("id"), ID, IN_DATABASE, BIT(STRING), "\"id\" is not a string"},
+    {NAME("changes"), CHANGES, IN_DATABASE, BIT(ARRAY) | BIT(ARRAY_END),
      "\"changes\" is not an array"},
-    {"deleted", DELETED, IN_DATABASE, BIT(TRUE) | BIT(FALSE),
+    {NAME("deleted"), DELETED, IN_DATABASE, BIT(TRUE) | BIT(FALSE),
      "\"deleted\" is neither true nor false"},
-    {"doc", DOC, IN_DATABASE, BIT(NULL) | BIT(OBJECT) | BIT(RAW),
+    {NAME("doc"), DOC, IN_DATABASE, BIT(NULL) | BIT(OBJECT) | BIT(RAW),
      "\"doc\" is not an object"},
-    {"db_name", ID, IN_DB_UPDATES, BIT(STRING), "\"db_name\" is not a string"},
-    {"type", TYPE, IN_DB_UPDATES, BIT(STRING), "\"type\" is not a string"},
-    {"last_seq", LAST_SEQ, IN_BOTH, POSITION,
+    {NAME("db_name"), ID, IN_DB_UPDATES, BIT(STRING),
+     "\"db_name\" is not a string"},
+    {NAME("type"), TYPE, IN_DB_UPDATES, BIT(STRING),
+     "\"type\" is not a string"},
+    {NAME("last_seq"), LAST_SEQ, IN_BOTH, POSITION,
      "\"last_seq\" is neither a string nor a number nor an array"},
-    {"pending", PENDING, IN_BOTH, ANY, NULL},
-    {"results", RESULTS, IN_BOTH, ANY, NULL},
-    {"error", ERROR, IN_BOTH, ANY, NULL},
-    {"reason", REASON, IN_BOTH, ANY, NULL},
+    {NAME("pending"), PENDING, IN_BOTH, ANY, NULL},
+    {NAME("results"), RESULTS, IN_BOTH, ANY, NULL},
+    {NAME("error"), ERROR, IN_BOTH, ANY, NULL},
+    {NAME("reason"), REASON, IN_BOTH, ANY, NULL},
 };
 
 enum { RULE_COUNT = sizeof rules / sizeof rules[0] };
 
 static const struct member_rule *rule_named(const reading *r,
                                             const cfi_json_event *key) {
-  changefeed_str name = {key->text, key->len};
-
   for (size_t i = 0; i < RULE_COUNT; i++)
-    if ((rules[i].sources & (1U << r->source)) != 0 &&
-        cfi_str_equal(name, rules[i].name))
+    if (rules[i].name_len == key->len &&
+        memcmp(rules[i].name, key->text, key->len) == 0 &&
+        (rules[i].sources & (1U << r->source)) != 0)
       return &rules[i];
   return NULL;
 }

@@ -13,16 +13,18 @@ static bool is_special(unsigned char c) {
   return c == '"' || c == '\\' || c < 0x20;
 }
 
-/* The same asked of eight bytes at once. */
-static bool any_special(uint64_t word) {
+/* The same asked of eight bytes at once: the lowest bit set in the answer is
+   that of the first special byte in memory order, if the machine is little-
+   endian; 0 when there is none. */
+static uint64_t special_bits(uint64_t word) {
   const uint64_t ones = UINT64_C(0x0101010101010101);
   const uint64_t highs = ones << 7;
   uint64_t quote = word ^ (ones * '"');
   uint64_t backslash = word ^ (ones * '\\');
 
-  return ((((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) |
-           ((word - ones * 0x20) & ~word)) &
-          highs) != 0;
+  return (((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) |
+          ((word - ones * 0x20) & ~word)) &
+         highs;
 }
 
 /* The first special byte from p on, or end. */
@@ -30,9 +32,17 @@ static const char *skip_plain(const char *p, const char *end) {
   uint64_t word;
 
   while ((size_t)(end - p) >= sizeof word) {
+    uint64_t bits;
+
     memcpy(&word, p, sizeof word);
-    if (any_special(word))
+    bits = special_bits(word);
+    if (bits != 0) {
+#if defined(__GNUC__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+      return p + __builtin_ctzll(bits) / 8;
+#else
       break;
+#endif
+    }
     p += sizeof word;
   }
   while (p < end && !is_special((unsigned char)*p))

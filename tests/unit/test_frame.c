@@ -39,7 +39,7 @@ static char *reading(cfi_frame_mode mode, const char *body, size_t len,
 
 static void expect_bytes(cfi_frame_mode mode, const char *body, size_t len,
                          const char *wanted) {
-  size_t step = len < 120 ? 1 : len / 40;
+  size_t step = len < 120 ? 1 : len / 12;
 
   for (size_t a = 0; a <= len; a++)
     for (size_t b = a; b <= len; b += step) {

@@ -1,0 +1,136 @@
+/*
+ * One row taken apart: nothing is accepted that yajl refuses, and nothing is
+ * called invalid JSON that it accepts; what is handed out is text and lies
+ * within the row; a second time, or after a failed allocation, it is the same.
+ *
+ * Input: source, depth and failing call, then the row.
+ */
+#include "fuzz/fuzz.h"
+
+#include "fuzz/plain_yajl.h"
+#include "json.h"
+#include "row.h"
+#include "str.h"
+#include "unit/counting_alloc.h"
+
+static const size_t depths[] = {1, 2, 3, 1000};
+
+static void check_text(changefeed_str s) {
+  if (s.data == NULL)
+    return;
+  CFT_FUZZ_CHECK(s.data[s.len] == '\0');
+  CFT_FUZZ_CHECK(cfi_str_is_utf8(s.data, s.len));
+}
+
+/* An array's text is passed on as it is: yajl's word for it must do. */
+static void check_position(changefeed_str s) {
+  if (s.data == NULL)
+    return;
+  CFT_FUZZ_CHECK(s.data[s.len] == '\0');
+  CFT_FUZZ_CHECK((s.len != 0 && s.data[0] == '[') ||
+                 cfi_str_is_utf8(s.data, s.len));
+}
+
+static bool same(changefeed_str a, changefeed_str b) {
+  return cfi_str_same(a, b);
+}
+
+static bool same_row(const cfi_row *a, const cfi_row *b) {
+  for (size_t i = 0; i < a->rev_count && i < b->rev_count; i++)
+    if (!same(a->revs[i], b->revs[i]))
+      return false;
+  return same(a->seq, b->seq) && same(a->id, b->id) &&
+         a->rev_count == b->rev_count && a->doc_offset == b->doc_offset &&
+         a->doc_len == b->doc_len && a->deleted == b->deleted &&
+         a->has_error == b->has_error && same(a->last_seq, b->last_seq) &&
+         a->pending == b->pending && a->has_results == b->has_results &&
+         same(a->error, b->error) && same(a->reason, b->reason);
+}
+
+static void check_row(cfi_row_kind kind, cfi_row_source source,
+                      const cfi_row *row, const char *text, size_t len) {
+  static plain_member id;
+
+  CFT_FUZZ_CHECK(plain_accepts(text, len));
+  check_position(row->seq);
+  check_position(row->last_seq);
+  check_text(row->id);
+  check_text(row->error);
+  check_text(row->reason);
+  for (size_t i = 0; i < row->rev_count; i++) {
+    CFT_FUZZ_CHECK(row->revs[i].data != NULL);
+    check_text(row->revs[i]);
+  }
+  CFT_FUZZ_CHECK(row->doc_len <= len && row->doc_offset <= len - row->doc_len);
+  CFT_FUZZ_CHECK(row->doc_len == 0 ||
+                 (text[row->doc_offset] == '{' &&
+                  plain_accepts(text + row->doc_offset, row->doc_len)));
+  CFT_FUZZ_CHECK(row->pending >= -1);
+  plain_find(&id, source == CFI_ROW_OF_DATABASE ? "id" : "db_name", text, len);
+  CFT_FUZZ_CHECK((kind == CFI_ROW_CHANGE) == (row->id.data != NULL));
+  if (row->id.len < sizeof id.text)
+    CFT_FUZZ_CHECK(id.found == (row->id.data != NULL));
+  if (id.found)
+    CFT_FUZZ_CHECK(row->id.len == id.len &&
+                   memcmp(row->id.data, id.text, id.len) == 0);
+}
+
+static void check_bad(const cfi_row *row, const char *text, size_t len) {
+  CFT_FUZZ_CHECK(row->why != NULL);
+  if (strcmp(row->why, cfi_json_why(CFI_JSON_INVALID)) == 0)
+    CFT_FUZZ_CHECK(!plain_accepts(text, len));
+}
+
+/* A parser of its own, so that each of its allocations is one of this row. */
+static void check_without_memory(uint8_t how, cfi_row_source source,
+                                 size_t depth, const char *text, size_t len,
+                                 cfi_row_kind wanted) {
+  counting c;
+  cfi_row_parser *p;
+  cfi_row row;
+  cfi_row_kind kind = CFI_ROW_NOMEM;
+
+  counting_init(&c);
+  c.fail_at = how % 8;
+  c.fail_on = how >= 128;
+  p = cfi_row_parser_new(&c.alloc, depth);
+  if (p != NULL)
+    kind = cfi_row_parse(p, source, text, len, &row);
+  CFT_FUZZ_CHECK(kind == wanted || (kind == CFI_ROW_NOMEM && c.fail_at != 0));
+  cfi_row_parser_free(p);
+  CFT_FUZZ_CHECK(c.live == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  counting c;
+  cfi_row_parser *p;
+  cfi_row row, again;
+  cfi_row_kind kind;
+  cfi_row_source source;
+  const char *text;
+  size_t len, depth;
+
+  if (size < 2)
+    return 0;
+  source = (cfi_row_source)(data[0] % 2);
+  depth = depths[data[0] / 2 % 4];
+  text = (const char *)data + 2;
+  len = size - 2;
+  counting_init(&c);
+  p = cfi_row_parser_new(&c.alloc, depth);
+  CFT_FUZZ_CHECK(p != NULL);
+  kind = cfi_row_parse(p, source, text, len, &row);
+  CFT_FUZZ_CHECK(kind != CFI_ROW_NOMEM);
+  if (kind == CFI_ROW_BAD)
+    check_bad(&row, text, len);
+  else
+    check_row(kind, source, &row, text, len);
+
+  CFT_FUZZ_CHECK(cfi_row_parse(p, source, text, len, &again) == kind);
+  CFT_FUZZ_CHECK(kind == CFI_ROW_BAD ? row.why == again.why
+                                     : same_row(&row, &again));
+  cfi_row_parser_free(p);
+  CFT_FUZZ_CHECK(c.live == 0);
+  check_without_memory(data[1], source, depth, text, len, kind);
+  return 0;
+}
