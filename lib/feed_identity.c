@@ -92,8 +92,7 @@ void cfi_feed_forget_server(changefeed *f) {
 }
 
 static bool ask_policy(changefeed *f, const char *reason) {
-  int verdict = f->set.on_reset == CFI_ON_RESET_STOP ? CHANGEFEED_STOP
-                                                     : CHANGEFEED_CONTINUE;
+  int verdict = CHANGEFEED_CONTINUE;
 
   if (f->callbacks.on_reset != NULL) {
     f->depth++;
@@ -102,7 +101,7 @@ static bool ask_policy(changefeed *f, const char *reason) {
     if (cfi_feed_gone(f))
       return false;
   }
-  if (verdict == CHANGEFEED_CONTINUE)
+  if (verdict == CHANGEFEED_CONTINUE && f->set.on_reset == CFI_ON_RESET_RESTART)
     return true;
   if (verdict == CHANGEFEED_LATER)
     (void)cfi_error_set(&f->error, CHANGEFEED_ERR_CALLBACK,

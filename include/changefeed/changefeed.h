@@ -252,9 +252,8 @@ typedef struct changefeed_callbacks {
   void (*on_notice)(changefeed *feed, const changefeed_notice *notice,
                     void *user);
   /* The server serves another history; no row of it has been delivered yet.
-     CONTINUE starts it from its beginning, STOP (or a negative value) makes
-     the feed fail with CHANGEFEED_ERR_RESET. Without it the option on_reset
-     decides. */
+     CONTINUE: as the option on_reset says (restart: from its beginning). STOP
+     or a negative value: the feed fails with CHANGEFEED_ERR_RESET. */
   int (*on_reset)(changefeed *feed, const char *reason, void *user);
   /* One line without line break, text[len] == '\0', no credentials. */
   void (*on_log)(changefeed *feed, int level, const char *text, size_t len,
