@@ -20,8 +20,8 @@ typedef enum cfi_frame_kind {
   CFI_FRAME_MORE,     /* nothing complete in what there is */
   CFI_FRAME_ROW,      /* one object, from its { to its } */
   CFI_FRAME_TAIL,     /* LIST: the envelope is complete: cfi_frame_envelope */
-  CFI_FRAME_BAD,      /* this is not a feed: item.why */
-  CFI_FRAME_TOO_LONG, /* a row or envelope beyond its limit */
+  CFI_FRAME_BAD,      /* this is not a feed */
+  CFI_FRAME_TOO_LONG, /* a row beyond max_row, or 4 KiB around the rows */
   CFI_FRAME_TOO_DEEP, /* nested deeper than max_depth */
   CFI_FRAME_NOMEM
 } cfi_frame_kind;
@@ -33,7 +33,7 @@ typedef struct cfi_frame_item {
      belongs (a list without its comma, an event without "data:"). Only a
      server's error object may do that. */
   bool stray;
-  const char *why; /* BAD: half a sentence, static */
+  const char *why; /* BAD, TOO_LONG, TOO_DEEP: half a sentence, static */
 } cfi_frame_item;
 
 typedef struct cfi_frame {

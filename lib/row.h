@@ -10,7 +10,7 @@
 
 typedef enum cfi_row_kind {
   CFI_ROW_CHANGE, /* id and changes, or id and error; db_name in _db_updates */
-  CFI_ROW_END,    /* last_seq: the end of a response */
+  CFI_ROW_END,    /* last_seq, even null, or results: the end of a response */
   CFI_ROW_ERROR,  /* the server's {"error":..,"reason":..} */
   CFI_ROW_BAD,    /* anything else: why */
   CFI_ROW_NOMEM
@@ -30,11 +30,11 @@ typedef struct cfi_row {
   size_t rev_count;
   size_t doc_offset, doc_len; /* in the row's text; doc_len 0: none */
   bool deleted;
-  bool has_error; /* CHANGE: "error" beside the id */
+  bool has_error; /* CHANGE: "error" beside the id, of any type but null */
   changefeed_str last_seq;
   int64_t pending;      /* -1: missing, null, negative or not a number */
   bool has_results;     /* the envelope of a list had its "results" array */
-  changefeed_str error, reason;
+  changefeed_str error, reason; /* absent when they are not strings */
   const char *why;      /* BAD: half a sentence, static */
 } cfi_row;
 
