@@ -5,6 +5,8 @@
 
 const { randomBytes } = require('crypto');
 
+const NODE_MAJOR = parseInt(process.versions.node, 10);
+
 class HttpError extends Error {
   constructor(status, error, reason, more) {
     super(reason);
@@ -26,8 +28,9 @@ function prepare(req, res) {
   res.setHeader('Server', 'CouchDB/3.5.0 (couch-serve)');
   res.setHeader('X-Couch-Request-ID', randomBytes(5).toString('hex'));
   res.setHeader('X-CouchDB-Body-Time', '0');
-  // CouchDB names the connection only when it closes it.
-  if (res.shouldKeepAlive) res.removeHeader('Connection');
+  // CouchDB names the connection only when it closes it. Node 18 would close
+  // it for want of the name.
+  if (res.shouldKeepAlive && NODE_MAJOR >= 20) res.removeHeader('Connection');
 }
 
 function send(res, status, body) {

@@ -58,7 +58,11 @@ function comparableRows(body, limited) {
   return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-const names = (headers) => [...headers.keys()].map((n) => n.toLowerCase()).sort();
+// Node 18 insists on saying that it keeps a connection.
+const SAID_BY_NODE_18 = parseInt(process.versions.node, 10) < 20 ?
+  ['connection', 'keep-alive'] : [];
+const names = (headers) => [...headers.keys()].map((n) => n.toLowerCase())
+  .filter((name) => !SAID_BY_NODE_18.includes(name)).sort();
 
 test('there are recordings to compare with', () => {
   assert(comparable.length >= 20, `only ${comparable.length} recordings`);
@@ -74,8 +78,10 @@ for (const name of comparable) {
     assert.strictEqual(answer.status, recorded.status);
     assert.deepStrictEqual(names(answer.headers), names(recorded.headers));
     for (const header of ['Content-Type', 'Cache-Control', 'Transfer-Encoding',
-      'Connection', 'Content-Length'])
+      'Content-Length'])
       assert.strictEqual(answer.headers.get(header), recorded.headers.get(header));
+    assert.strictEqual(answer.headers.get('Connection') === 'close',
+      recorded.headers.get('Connection') === 'close');
     assert.match(answer.headers.get('ETag') ?? '""', /^"[0-9A-Z]*"$/);
     assert.strictEqual(answer.chunks[0], recorded.chunks[0]);
     assert.strictEqual(answer.chunks.at(-1), recorded.chunks.at(-1));
