@@ -1,0 +1,103 @@
+'use strict';
+// The changefeed command as a child: its rows and events as they come, and the
+// last that it said of each document.
+
+const { spawn } = require('child_process');
+const { EventEmitter } = require('events');
+const fs = require('fs');
+const readline = require('readline');
+
+const { endChild, exitOf } = require('./child');
+
+/** Emits "row" { seq, id, rev, deleted }, "event" (a line of --events) and
+ *  "over" (a sentence) when it ends unasked. */
+class Follower extends EventEmitter {
+  constructor(command, url, { password, rowsFile, eventsFile }) {
+    super();
+    this.command = command;
+    this.url = url;
+    this.password = password;
+    this.files = { rows: fs.createWriteStream(rowsFile),
+      events: fs.createWriteStream(eventsFile) };
+    this.last = new Map(); // id: { rev, deleted }
+    this.rows = this.deletions = this.retries = this.resets = 0;
+    this.retryMs = 0; // the wait before the next attempt
+    this.longestGapMs = 0;
+    this.stopping = false;
+  }
+
+  start() {
+    const env = { ...process.env };
+    if (this.password) env.CHANGEFEED_PASSWORD = this.password;
+    this.child = spawn(this.command,
+      ['--format=tsv', '--events', '--stats', this.url],
+      { stdio: ['ignore', 'pipe', 'pipe'], env, detached: true });
+    this.gone = exitOf(this.child);
+    this.read = Promise.all([
+      this.lines(this.child.stdout, this.files.rows, (line) => this.row(line)),
+      this.lines(this.child.stderr, this.files.events,
+        (line) => this.event(line)),
+    ]);
+    this.read.catch((err) => this.emit('over', err.message));
+    this.gone.then((how) => {
+      if (!this.stopping)
+        this.emit('over', `the follower ended: ${how}` +
+          (this.message ? `, ${this.message}` : ''));
+    });
+  }
+
+  /** Resolves when the stream is at its end and its copy written. */
+  lines(stream, file, take) {
+    const reader = readline.createInterface({ input: stream });
+    reader.on('line', (line) => {
+      file.write(`${line}\n`);
+      take(line);
+    });
+    return new Promise((done, failed) => {
+      file.on('error', failed);
+      reader.on('close', () => file.end(done));
+    });
+  }
+
+  row(line) {
+    const [seq, id, rev, deleted] = line.split('\t');
+    const now = Date.now();
+    if (this.rowMs !== undefined && now - this.rowMs > this.longestGapMs)
+      this.longestGapMs = now - this.rowMs;
+    this.rowMs = now;
+    this.rows++;
+    if (deleted === '1') this.deletions++;
+    this.last.set(id, { rev, deleted: deleted === '1' });
+    this.emit('row', { seq, id, rev, deleted: deleted === '1' });
+  }
+
+  event(line) {
+    let event;
+    try {
+      event = JSON.parse(line);
+    } catch (err) {
+      event = { event: 'text', message: line };
+    }
+    if (event.event === 'state') this.state = event.state;
+    if (event.event === 'retry') {
+      this.retries++;
+      this.retryMs = event.delay_ms;
+    }
+    if (event.event === 'reset') this.resets++;
+    if (event.event === 'stats') this.stats = event;
+    if (event.event === 'end' || event.event === 'text')
+      this.message = event.message;
+    this.emit('event', event);
+  }
+
+  /** Ends it as an operator would, and resolves to how it ended. */
+  async stop() {
+    if (this.child === undefined) return undefined;
+    this.stopping = true;
+    await endChild(this.child, 'SIGTERM');
+    await this.read;
+    return this.gone;
+  }
+}
+
+module.exports = { Follower };
