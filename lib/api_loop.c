@@ -93,11 +93,7 @@ int changefeed_loop_fd(changefeed_loop *loop) {
   if (cfi_loop_is_forked(loop))
     return CHANGEFEED_ERR_FORKED;
   fd = cfi_driver_fd(loop->driver);
-  if (fd < 0)
-    return CHANGEFEED_ERR_UNSUPPORTED;
-  /* What is due already must show. */
-  cfi_driver_wake(loop->driver);
-  return fd;
+  return fd < 0 ? (int)CHANGEFEED_ERR_UNSUPPORTED : fd;
 }
 
 int changefeed_loop_dispatch(changefeed_loop *loop) {

@@ -124,6 +124,8 @@ int cfi_driver_wait(cfi_driver *d, cfi_driver_event *events, int max,
 }
 
 int cfi_driver_fd(cfi_driver *d) {
+  if (!d->exposed)
+    cfi_driver_wake(d); /* what is due already must show */
   d->exposed = true;
   return d->epoll;
 }

@@ -265,6 +265,7 @@ int cfi_feed_new(changefeed **out, const changefeed_options *options,
   f->alloc = config->alloc;
   f->clock = config->clock;
   f->world = config->world;
+  f->halt = config->halt;
   f->host = config->host;
   f->callbacks = options->callbacks;
   cfi_random_init(&f->random, config->seed);

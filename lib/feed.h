@@ -109,6 +109,7 @@ struct changefeed {
   cfi_world world;
   bool filtered; /* the server leaves rows out */
   bool pull;     /* read by changefeed_next */
+  const atomic_bool *halt; /* while set, no further row is delivered */
 
   /* any thread */
   atomic_uint mail;
@@ -216,6 +217,7 @@ typedef struct cfi_feed_config {
   cfi_clock clock;
   uint64_t seed; /* 0: from the system */
   cfi_world world;
+  const atomic_bool *halt; /* the loop is to return; NULL: never */
   void *host;
 } cfi_feed_config;
 

@@ -183,7 +183,9 @@ static bool may_deliver(const changefeed *f) {
   return !f->closing && !f->lent && f->phase != CFI_PHASE_OVER &&
          !atomic_load_explicit(&f->paused, memory_order_relaxed) &&
          (atomic_load_explicit(&f->mail, memory_order_relaxed) &
-          CFI_MAIL_STOP) == 0;
+          CFI_MAIL_STOP) == 0 &&
+         (f->halt == NULL ||
+          !atomic_load_explicit(f->halt, memory_order_relaxed));
 }
 
 int64_t cfi_feed_batch_due_ms(const changefeed *f) {

@@ -181,7 +181,8 @@ bool cfi_loop_step_ready(changefeed_loop *loop) {
     loop->stepping = true;
     more = cfi_feed_step(m->feed, ROWS_PER_STEP);
     loop->stepping = false;
-    after_step(m, more);
+    /* It may have rows left that the stop held back. */
+    after_step(m, more || atomic_load(&loop->stop));
   }
   return any;
 }
@@ -264,6 +265,7 @@ int cfi_loop_open(changefeed_loop *loop, const changefeed_options *options,
   m->due_ms = CFI_NEVER;
   atomic_init(&m->posted, false);
   config.world = (cfi_world){world_start, world_cancel, world_unblock, m};
+  config.halt = &loop->stop;
   config.host = m;
   cfi_loop_sockets(loop, &sockets);
   cfi_transfer_init(&m->transfer, &loop->alloc, loop->multi, &sockets);
