@@ -237,6 +237,7 @@ START_TEST(test_checkpoint_with_a_foreign_end_is_refused) {
   memcpy(copy, cfi_buf_data(&record), len);
   memcpy(copy + len, cfi_buf_data(&record), len);
   ck_assert_int_eq(decode(copy, 2 * len, &back, &error), CHANGEFEED_ERR_STORE);
+  ck_assert_ptr_nonnull(strstr(error.text, "behind its end"));
 }
 END_TEST
 

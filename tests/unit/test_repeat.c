@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "random.h"
+#include "str.h"
 #include "support/failing.h"
 #include "support/unit.h"
 
@@ -185,6 +186,32 @@ START_TEST(test_repeat_remembers_the_latest_rows) {
 }
 END_TEST
 
+/* Five ids of one bucket at 64 entries and at 128: the fifth makes the table
+   grow, and then has to push out the one used longest ago. */
+START_TEST(test_repeat_keeps_the_order_of_use_when_it_grows) {
+  char ids[5][32];
+  size_t found = 0;
+
+  begin(128);
+  for (int i = 0; found < 5; i++) {
+    (void)snprintf(ids[found], sizeof ids[found], "doc%d", i);
+    if (cfi_str_hash(repeat.seed, ids[found], strlen(ids[found])) % 32 == 7)
+      found++;
+  }
+  for (size_t i = 0; i < 4; i++)
+    ck_assert(!seen(ids[i], "1-x"));
+  ck_assert(seen(ids[0], "1-x"));
+  ck_assert_uint_eq(repeat.size, 64);
+  ck_assert(!seen(ids[4], "1-x"));
+  ck_assert_uint_eq(repeat.size, 128);
+  ck_assert(seen(ids[0], "1-x"));
+  ck_assert(seen(ids[2], "1-x"));
+  ck_assert(seen(ids[3], "1-x"));
+  ck_assert(seen(ids[4], "1-x"));
+  ck_assert(!seen(ids[1], "1-x"));
+}
+END_TEST
+
 START_TEST(test_repeat_of_the_smallest_sizes_works) {
   for (size_t entries = 1; entries <= 8; entries++) {
     begin(entries);
@@ -285,6 +312,7 @@ int main(void) {
   tcase_add_test(tc, test_repeat_clear_is_another_history);
   tcase_add_test(tc, test_repeat_grows_as_it_is_used_up_to_its_limit);
   tcase_add_test(tc, test_repeat_remembers_the_latest_rows);
+  tcase_add_test(tc, test_repeat_keeps_the_order_of_use_when_it_grows);
   tcase_add_test(tc, test_repeat_of_the_smallest_sizes_works);
   tcase_add_loop_test(tc, test_repeat_never_takes_news_for_a_repeat, 0, 13);
   tcase_add_test(tc, test_repeat_without_memory_knows_less_and_goes_on);

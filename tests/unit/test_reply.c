@@ -280,6 +280,10 @@ START_TEST(test_reply_retry_after_knows_the_calendar) {
   ck_assert_int_eq(
       cfi_reply_retry_after("Tuesday, 01-Jan-80 00:00:00 GMT", 1767225600000),
       0);
+  /* 2105, seen from 2080 */
+  ck_assert_int_eq(
+      cfi_reply_retry_after("Thursday, 01-Jan-05 00:00:00 GMT", 3471292800000),
+      3600000);
   /* 2101-01-01, seen seven seconds before, in another century */
   ck_assert_int_eq(
       cfi_reply_retry_after("Saturday, 01-Jan-01 00:00:00 GMT", 4133980793000),

@@ -22,12 +22,20 @@ enum { NOTHING, REFUSE, DIE };
 static struct {
   int what; /* happens at the call number `at` */
   int at, calls;
-  int number;    /* errno of REFUSE */
-  bool no_links; /* linkat is always refused */
+  int number;     /* errno of REFUSE */
+  char trace[32]; /* a letter for each call, equal ones in a row as one */
+  bool no_links;  /* linkat is always refused */
 } plan;
 
-static bool refused(void) {
-  if (plan.what == NOTHING || ++plan.calls != plan.at)
+static bool refused(char letter) {
+  size_t len = strlen(plan.trace);
+
+  if (plan.what == NOTHING)
+    return false;
+  if (len + 1 < sizeof plan.trace &&
+      (len == 0 || plan.trace[len - 1] != letter))
+    plan.trace[len] = letter;
+  if (++plan.calls != plan.at)
     return false;
   if (plan.what == DIE)
     _exit(77);
@@ -46,25 +54,30 @@ int openat(int fd, const char *name, int flags, ...) {
     mode = va_arg(args, int);
     va_end(args);
   }
-  return refused() ? -1 : (int)syscall(SYS_openat, fd, name, flags, mode);
+  return refused('o') ? -1 : (int)syscall(SYS_openat, fd, name, flags, mode);
 }
 
 /* Half of what is asked for, so that a save has more than one. */
 ssize_t write(int fd, const void *data, size_t len) {
   if (plan.what != NOTHING && len > 1)
     len /= 2;
-  return refused() ? -1 : syscall(SYS_write, fd, data, len);
+  return refused('w') ? -1 : syscall(SYS_write, fd, data, len);
 }
 
-int fsync(int fd) { return refused() ? -1 : (int)syscall(SYS_fsync, fd); }
+int fsync(int fd) {
+  struct stat info;
+  bool is_dir = fstat(fd, &info) == 0 && S_ISDIR(info.st_mode);
+
+  return refused(is_dir ? 'D' : 'F') ? -1 : (int)syscall(SYS_fsync, fd);
+}
 
 int unlinkat(int fd, const char *name, int flags) {
-  return refused() ? -1 : (int)syscall(SYS_unlinkat, fd, name, flags);
+  return refused('u') ? -1 : (int)syscall(SYS_unlinkat, fd, name, flags);
 }
 
 int linkat(int from_fd, const char *from, int to_fd, const char *to,
            int flags) {
-  if (refused())
+  if (refused('l'))
     return -1;
   if (plan.no_links) {
     errno = EPERM;
@@ -74,14 +87,16 @@ int linkat(int from_fd, const char *from, int to_fd, const char *to,
 }
 
 int renameat(int from_fd, const char *from, int to_fd, const char *to) {
-  return refused() ? -1
-                   : (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, 0);
+  return refused('r')
+             ? -1
+             : (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, 0);
 }
 
 static void arm(int what, int at, int number) {
   plan.what = what;
   plan.at = at;
   plan.calls = 0;
+  memset(plan.trace, 0, sizeof plan.trace);
   plan.number = number;
 }
 
@@ -118,6 +133,24 @@ static int count_calls(void) {
 static bool begins(const char *text, const char *with) {
   return strncmp(text, with, strlen(with)) == 0;
 }
+
+/* A power cut cannot be made here: the order of the calls must do. Opened,
+   written, synced; the old copy kept; renamed; the directory synced. */
+START_TEST(test_store_file_is_synced_before_it_takes_its_place) {
+  cfi_store_file *store = must_open(path);
+
+  must_save(store, 1);
+  arm(REFUSE, -1, 0);
+  must_save(store, 2);
+  ck_assert_str_eq(plan.trace, "owFulrD");
+  plan.no_links = true;
+  arm(REFUSE, -1, 0);
+  must_save(store, 3);
+  ck_assert_str_eq(plan.trace, "owFulrD");
+  arm(NOTHING, 0, 0);
+  cfi_store_file_close(store);
+}
+END_TEST
 
 /* Loop variable: with links, and on a file system that has none. */
 START_TEST(test_store_file_refused_at_each_call_keeps_what_it_has) {
@@ -303,6 +336,7 @@ int main(void) {
   TCase *tc = tcase_create("store_file_faults");
 
   tcase_add_checked_fixture(tc, setup, teardown);
+  tcase_add_test(tc, test_store_file_is_synced_before_it_takes_its_place);
   tcase_add_loop_test(
       tc, test_store_file_refused_at_each_call_keeps_what_it_has, 0, 2);
   tcase_add_loop_test(
