@@ -2,6 +2,7 @@
 # The database that tests and the demo use, tested itself: the suite of
 # couch-serve, and the shell functions around it.
 # ctest: LABEL couch
+# ctest: TIMEOUT 900
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 failures=0

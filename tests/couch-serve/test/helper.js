@@ -9,10 +9,15 @@ const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 const readline = require('node:readline');
+const { after } = require('node:test');
 
 const SCRIPT = path.join(__dirname, '..', 'couch-serve.js');
 const WIRE = path.join(__dirname, '..', '..', 'data', 'wire');
 const DEADLINE_MS = 20000;
+
+// What a failed test left open would keep its file from ending.
+const open = new Set();
+after(() => { for (const close of open) close(); });
 
 /** Fails after a while instead of waiting for ever. */
 function within(promise, what, ms = DEADLINE_MS) {
@@ -29,6 +34,7 @@ class Server {
     server.args = args;
     server.child = spawn(process.execPath, [SCRIPT, '--stdin', ...args],
       { stdio: ['pipe', 'pipe', 'pipe'] });
+    open.add(() => server.child.kill('SIGKILL'));
     server.errors = '';
     server.child.stderr.on('data', (data) => { server.errors += data; });
     server.exited = once(server.child, 'exit');
@@ -100,6 +106,7 @@ class Wire {
     this.bytes = Buffer.alloc(0);
     this.closed = false;
     this.news = [];
+    open.add(() => socket.destroy());
     socket.on('data', (data) => {
       this.bytes = Buffer.concat([this.bytes, data]);
       this.tell();

@@ -152,6 +152,41 @@ for (const { kind, args, bulk } of KINDS) {
     it('single writes against all feeds', () =>
       race(server, 'single', { writers: 8, rounds: 40, docs: 1 }));
 
+    // Big documents take long to judge: a write lands while one is read.
+    for (const size of [0, 300000]) {
+      it(`writes of ${size} bytes that meet are heard without a request`, async () => {
+        await server.ok('PUT', `/meet${size}`);
+        const name = `meet${size}`, pad = 'x'.repeat(size);
+        const feeds = [new Held(server, name, 'feed=continuous'),
+          new Held(server, name, 'feed=continuous&filter=_selector', SELECTOR)];
+        let wanted = 0;
+        for (let round = 1; round <= 40; round++) {
+          const writes = 1 + round % 4;
+          wanted += writes;
+          await Promise.all([...Array(writes).keys()].map((n) =>
+            server.ok('PUT', `/${name}/${round}-${n}`, { n, pad })));
+          for (const { wire, query } of feeds)
+            await wire.until((p) => rowsOf(p.body).length === wanted, `row ${wanted} of ${query}`);
+        }
+        for (const { wire } of feeds) wire.close();
+      });
+    }
+
+    it('a write that lands while a feed reads its last page is heard', async () => {
+      await server.ok('PUT', '/slow');
+      const pad = 'x'.repeat(200000);
+      await server.ok('POST', '/slow/_bulk_docs',
+        { docs: [...Array(30).keys()].map((n) => ({ _id: `d${n}`, n, pad })) });
+      await server.ok('GET', '/slow/_changes');
+      for (let delay = 0; delay < 60; delay += 3) {
+        const feed = new Held(server, 'slow', 'feed=continuous&filter=_selector', SELECTOR);
+        await new Promise((done) => setTimeout(done, delay));
+        const { id } = await server.ok('PUT', `/slow/late${delay}`, { n: 1 });
+        await feed.wire.until((p) => p?.body.includes(`"id":"${id}"`), `row of ${id}`);
+        feed.wire.close();
+      }
+    });
+
     it(`${bulk} documents in each of four bulks at once`, async () => {
       await server.ok('PUT', '/big');
       const feed = new Held(server, 'big', 'feed=continuous');
