@@ -65,7 +65,7 @@ static void grow(cfi_repeat *r) {
   if (table == NULL)
     return;
   /* Backwards, so that in each new bucket the order of use stays. */
-  for (size_t i = r->size; i-- != 0;) {
+  for (size_t i = r->table != NULL ? r->size : 0; i-- != 0;) {
     cfi_repeat_entry *bucket;
 
     if (!r->table[i].used)

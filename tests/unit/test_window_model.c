@@ -263,7 +263,7 @@ int main(void) {
   TCase *tc = tcase_create("window_model");
 
   tcase_add_checked_fixture(tc, setup, teardown);
-  tcase_add_loop_test(tc, test_window_does_what_a_naive_model_does, 0, 100);
+  tcase_add_loop_test(tc, test_window_does_what_a_naive_model_does, 0, 60);
   tcase_add_test(tc, test_window_is_unchanged_by_each_failing_allocation);
   suite_add_tcase(suite, tc);
   return cft_run(suite);
