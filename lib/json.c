@@ -1,11 +1,7 @@
 /*
- * yajl on a leash. What it needs to know of yajl 2.1:
- *  - it never checks an allocation: ours leave it by longjmp, and everything it
- *    holds lies in an arena, so nothing is lost that way;
- *  - a handle that was stopped or is done is of no further use;
- *  - it decodes a string only when there is a callback for it, and half a
- *    surrogate pair it decodes wrongly or, unpatched, ends the process. So the
- *    strings it is about to decode are looked at before.
+ * yajl on a leash: its memory lies in an arena that is left by longjmp when
+ * there is none, because yajl checks no allocation; depth is counted; and the
+ * strings it is about to decode are looked at before.
  */
 #include "json.h"
 
@@ -135,7 +131,9 @@ static bool is_between(char c) {
 }
 
 /* Looks from offset at on at the string yajl will decode next, if one comes
-   before its next callback. */
+   before its next callback. yajl decodes half a surrogate pair wrongly, or, in
+   unpatched builds, ends the process; what has no callback it does not decode.
+ */
 static int look_at_next(reading *r, size_t at) {
   const char *p = r->text + at, *end = r->text + r->len;
   bool skipped = r->skip_member;
