@@ -32,10 +32,10 @@ typedef struct cfi_row {
   bool deleted;
   bool has_error; /* CHANGE: "error" beside the id, of any type but null */
   changefeed_str last_seq;
-  int64_t pending;      /* -1: missing, null, negative or not a number */
-  bool has_results;     /* the envelope of a list had its "results" array */
+  int64_t pending;  /* -1: missing, null, negative or not a number */
+  bool has_results; /* the envelope of a list had its "results" array */
   changefeed_str error, reason; /* absent when they are not strings */
-  const char *why;      /* BAD: half a sentence, static */
+  const char *why;              /* BAD: half a sentence, static */
 } cfi_row;
 
 typedef struct cfi_row_parser cfi_row_parser;
