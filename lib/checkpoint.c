@@ -52,6 +52,7 @@ static bool is_plain(unsigned char c) {
   return c >= 0x20 && c < 0x7f && c != '%';
 }
 
+/* A member that is not there has no line; one that is empty has. */
 static void put_text(cfi_buf *out, const char *name, const char *value) {
   if (value == NULL)
     return;
@@ -68,6 +69,7 @@ static void put_text(cfi_buf *out, const char *name, const char *value) {
   cfi_buf_putc(out, '\n');
 }
 
+/* Of its own because rows is unsigned and may not fit a long long. */
 static void put_number(cfi_buf *out, const char *name, bool negative,
                        uint64_t value) {
   char digits[CFI_INT_TEXT];
@@ -89,6 +91,7 @@ static void put_crc(cfi_buf *out, uint32_t crc) {
     cfi_buf_putc(out, (char)cfi_str_lower(HEX[(crc >> shift) & 15]));
 }
 
+/* The order of the lines is part of the format: a reader takes no other. */
 static void put_body(const cfi_checkpoint *c, cfi_buf *out) {
   uint64_t saved = (uint64_t)c->saved_ms;
 
@@ -102,6 +105,8 @@ static void put_body(const cfi_checkpoint *c, cfi_buf *out) {
   put_number(out, "rows=", false, c->rows);
 }
 
+/* The checksum is over the first line too, as far as it stands before it: so a
+   changed version or length is damage, not another record. */
 bool cfi_checkpoint_encode(const cfi_checkpoint *c, cfi_buf *out) {
   cfi_buf head, body;
   bool done = false;
@@ -146,6 +151,7 @@ static void refuse(reader *r, const char *why) {
     r->why = why;
 }
 
+/* Does this text stand here? Nothing does when reading has failed before. */
 static bool comes(const reader *r, const char *text, size_t len) {
   return ok(r) && (size_t)(r->end - r->at) >= len &&
          memcmp(r->at, text, len) == 0;
@@ -246,6 +252,7 @@ static char *text_line(reader *r, const char *name) {
   return text_value(r);
 }
 
+/* From INT64_MIN on; "-0" would be a second spelling of 0. */
 static int64_t signed_number(reader *r, const char *why) {
   bool negative = comes(r, "-", 1);
   uint64_t value;
@@ -260,6 +267,8 @@ static int64_t signed_number(reader *r, const char *why) {
   return negative ? -(int64_t)(value - 1) - 1 : (int64_t)value;
 }
 
+/* The first disappointment is kept in r; what was read before it is in out, to
+   be freed. */
 static void read_body(reader *r, cfi_checkpoint *out) {
   out->feed = text_line(r, "feed=");
   if (out->feed == NULL)

@@ -37,8 +37,8 @@ bool cfi_str_is_utf8(const char *text, size_t len);
    two short names; large when either is longer than 40. */
 unsigned cfi_str_distance(const char *a, const char *b);
 
-/* 64-bit hash (FNV-1a with a final mix), seeded. Not for hostile input where
-   collisions would matter. */
+/* 64-bit hash, seeded. Not for hostile input where collisions would matter, and
+   not to be stored: it differs between byte orders. */
 uint64_t cfi_str_hash(uint64_t seed, const void *data, size_t len);
 
 #endif

@@ -15,6 +15,7 @@ static const char UNREADABLE[] = "(a malformed URL)";
 
 #define REFUSE(...) cfi_error_set(error, CHANGEFEED_ERR_OPTION, __VA_ARGS__)
 
+/* RFC 3986: what stands for itself in each part of a URL. */
 static bool is_unreserved(unsigned char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
          (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
@@ -130,6 +131,7 @@ static int check_text(const char *text, const char *what, cfi_error *error) {
   return CHANGEFEED_OK;
 }
 
+/* libcurl's reasons are static texts: they quote nothing of the URL. */
 static int refuse_curl(CURLUcode code, const char *what, cfi_error *error) {
   if (code == CURLUE_OUT_OF_MEMORY)
     return out_of_memory(error);
@@ -160,6 +162,7 @@ static int take_secret(const cfi_alloc *alloc, CURLU *handle, CURLUPart part,
   return *out != NULL ? CHANGEFEED_OK : out_of_memory(error);
 }
 
+/* Both out of the handle, decoded. */
 static int take_user_info(const cfi_alloc *alloc, CURLU *handle, cfi_url *out,
                           cfi_error *error) {
   int rc = take_secret(alloc, handle, CURLUPART_USER, &out->username, error);
@@ -398,6 +401,8 @@ static int take_path(const cfi_alloc *alloc, CURLU *handle, bool endpoint,
   return rc;
 }
 
+/* Both kinds of URL. out is empty unless it answers OK. PATH_AS_IS, because
+   what libcurl makes of dot segments would hide them from the checks here. */
 static int parse(const cfi_alloc *alloc, const char *text, bool endpoint,
                  cfi_url *out, cfi_error *error) {
   const char *what = endpoint ? "endpoint" : "url";

@@ -1,7 +1,8 @@
 /*
- * The window: a ring of rows in order of arrival. Seqs move between the ring
- * and the position by exchange of their buffers, so that acknowledging needs
- * no memory and cannot fail.
+ * The window: a ring of rows in order of arrival. Its first row is never
+ * acknowledged, or it would not be in the ring; the ordinals in it follow each
+ * other without a gap. Seqs move between the ring and the position by exchange
+ * of their buffers, so that acknowledging needs no memory and cannot fail.
  */
 #include "window.h"
 
@@ -12,6 +13,8 @@
 /* A buffer that a much longer seq has left behind is given back. */
 enum { FIRST_CAP = 64, SEQ_CAP = 64, SEQ_KEEP = 4096 };
 
+/* Copies seq into a buffer that may hold one from before. False: no memory, and
+   what was there is untouched. */
 static bool seq_store(const cfi_alloc *alloc, cfi_window_seq *to,
                       changefeed_str seq) {
   size_t need, cap;
@@ -63,6 +66,7 @@ static bool set_position(cfi_window *w, changefeed_str seq) {
   return true;
 }
 
+/* index counts from the oldest row; cap is a power of two. */
 static cfi_window_entry *entry_at(cfi_window *w, size_t index) {
   return &w->ring[(w->head + index) & (w->cap - 1)];
 }
@@ -105,6 +109,7 @@ bool cfi_window_reset(cfi_window *w, changefeed_str position) {
   bool ok = true;
 
   (void)pthread_mutex_lock(&w->lock);
+  /* The buffers stay: the next rows will want them. */
   if (position.data != NULL)
     ok = set_position(w, position);
   else if (w->position.present) {
@@ -120,6 +125,8 @@ bool cfi_window_reset(cfi_window *w, changefeed_str position) {
   return ok;
 }
 
+/* The place behind the last row may hold the buffer of a row long gone. The
+   counters change when nothing can fail any more. */
 static bool push(cfi_window *w, uint64_t ordinal, changefeed_str seq) {
   cfi_window_entry *entry;
 
@@ -209,6 +216,7 @@ bool cfi_window_pass(cfi_window *w, uint64_t ordinal, changefeed_str seq) {
 
   (void)pthread_mutex_lock(&w->lock);
   if (w->count == 0) {
+    /* Nothing is before it, so the position may follow at once. */
     ok = set_position(w, seq);
     if (ok) {
       w->delivered = ordinal;
