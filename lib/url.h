@@ -26,8 +26,11 @@ typedef struct cfi_url {
 
 /* "http://user:pw@host:5984/prefix/db", a trailing '/' or "/_changes" allowed;
    ".../_db_updates" is the server's feed. The last segment is the database: a
-   '/' in its name is written %2F. Answers CHANGEFEED_OK, ERR_OPTION (the
-   sentence names what is wrong), ERR_NOMEM. */
+   '/' in its name is written %2F. Empty segments and a default port are
+   dropped; ".", "..", control characters, bytes that are not UTF-8, a query, a
+   fragment and a bare '@' behind the host are refused. Answers CHANGEFEED_OK,
+   ERR_OPTION (the sentence says what is wrong and quotes nothing of the URL),
+   ERR_NOMEM; out is filled only on OK. */
 int cfi_url_parse(const cfi_alloc *alloc, const char *text, cfi_url *out,
                   cfi_error *error);
 /* "http://host:port[/prefix]" of another endpoint: only base and shown are
