@@ -16,6 +16,7 @@ const PARENT_CHECK_MS = 200;
 process.on('unhandledRejection', (err) => {
   console.error('couch-serve: unhandled: %s', (err && err.stack) || err);
 });
+process.noDeprecation = true; // what old modules use is not our news
 require('events').defaultMaxListeners = 0; // a listener for each open feed
 
 function watchParent(pid) {

@@ -99,14 +99,12 @@ db_restart() {
 }
 
 db_stop() {
-  local status=$?
   db__end TERM
   if [ -n "$db__dir" ]; then
     cat "$db__dir/log" >&2
     rm -rf "$db__dir"
   fi
   db__dir=
-  return "$status"
 }
 
 db_ask() {

@@ -11,6 +11,17 @@ const { SeqCodec } = require('./seq');
 
 const META = '_local/couch-serve';
 const PRIVATE = { members: { roles: ['_admin'] }, admins: { roles: ['_admin'] } };
+const INTERNAL = /^pouch__|-mrview-[0-9a-f]{32}|^https?:/;
+
+function nameOf(storage) {
+  try {
+    const name = decodeURIComponent(storage);
+    return encodeURIComponent(name) === storage ? name : undefined;
+  } catch (err) {
+    return undefined; // no percent-encoding of anything
+  }
+}
+
 const noDatabase = () => notFound('Database does not exist.');
 
 class Database {
@@ -112,9 +123,10 @@ class Database {
 }
 
 class Databases {
-  /** @param {boolean} secure new databases are for admins only, as in 3.x */
-  constructor(PouchDB, dbWrapper, { secure }) {
-    Object.assign(this, { PouchDB, dbWrapper, secure });
+  /** @param {boolean} secure new databases are for admins only, as in 3.x
+   *  @param {string} prefix of the storage names */
+  constructor(PouchDB, dbWrapper, { secure, prefix }) {
+    Object.assign(this, { PouchDB, dbWrapper, secure, prefix });
     this.store = require('express-pouchdb/lib/create-or-delete-dbs');
     this.byName = new Map();
     this.lastCreated = new Map();
@@ -124,23 +136,33 @@ class Databases {
   async load() {
     // Also those that replication or authentication create; heard of before
     // the list is read, or one could slip between.
-    this.PouchDB.on('created', (name) => {
-      if (!/^pouch__|-mrview-|^https?:/.test(name))
-        this.add(decodeURIComponent(name));
-    });
-    for (const name of await this.PouchDB.allDbs())
-      if (!name.startsWith('pouch__')) this.add(name);
+    this.PouchDB.on('created', (name) => this.addStored(name));
+    for (const name of await this.PouchDB.allDbs()) this.add(name);
+  }
+
+  /** Not PouchDB's own, nor any that this server would not have named so. */
+  addStored(storage) {
+    const name = nameOf(storage);
+    if (name !== undefined) this.add(name);
+  }
+
+  /** The name of the database with this path or key of storage. */
+  named(storage) {
+    if (!storage.startsWith(this.prefix)) return undefined;
+    const name = nameOf(storage.slice(this.prefix.length));
+    return this.byName.has(name) ? name : undefined;
   }
 
   add(name) {
+    if (INTERNAL.test(name)) return undefined;
     if (!this.byName.has(name))
       this.byName.set(name, this.make(name));
     return this.byName.get(name);
   }
 
   make(name) {
+    const storage = encodeURIComponent(name);
     return new Database(name, async () => {
-      const storage = encodeURIComponent(name);
       const db = await this.store.getOrCreateDB(this.PouchDB, storage);
       await db.info();
       return this.dbWrapper.wrap(storage, db);

@@ -142,12 +142,12 @@ async function makeServer(options) {
   await couch.setPouchDB(PouchDB);
   if (!options.stock) {
     const utils = require('express-pouchdb/lib/utils');
+    const prefix = options.dir ? path.resolve(options.dir) + path.sep : '';
     const databases = new Databases(PouchDB, couch.dbWrapper,
-      { secure: Boolean(options.admin) });
+      { secure: Boolean(options.admin), prefix });
     adaptUtils(utils, databases);
     await databases.load();
-    const prefix = options.dir ? path.resolve(options.dir) + path.sep : '';
-    const updates = new GlobalChanges(databases, prefix);
+    const updates = new GlobalChanges(databases);
     await updates.start();
     front = new Front({ databases, updates, utils, uuid,
       requireValidUser: options.requireValidUser });

@@ -13,9 +13,8 @@ const NAME = '_global_changes';
 const GATHER_MS = 20;
 
 class GlobalChanges {
-  /** @param {string} prefix of the storage names */
-  constructor(databases, prefix) {
-    Object.assign(this, { databases, prefix });
+  constructor(databases) {
+    this.databases = databases;
     this.queue = new Map(); // document ids, oldest first; the values unused
     this.timer = null;
   }
@@ -29,8 +28,8 @@ class GlobalChanges {
   }
 
   committed(storage) {
-    const name = decodeURIComponent(storage.slice(this.prefix.length));
-    if (name !== NAME && this.databases.get(name)) this.note('updated', name);
+    const name = this.databases.named(storage);
+    if (name !== undefined && name !== NAME) this.note('updated', name);
   }
 
   note(type, name) {

@@ -3,7 +3,7 @@
 // must be refused with the same status, headers and words.
 
 const assert = require('node:assert');
-const { after, before, test } = require('node:test');
+const { before, test } = require('node:test');
 const { Server, recording, recordings } = require('./helper');
 
 // MochiWeb's own limits and leniency, below HTTP requests proper.
@@ -37,8 +37,6 @@ before(async () => {
   await user('joe');
   await user('sue');
 });
-
-after(() => server.stop());
 
 /** Erlang's terms go on for screens: their kind is what counts. */
 const kind = (reason) => /^\{(?:<<"\w+">>|\w+)/.exec(reason)?.[0] ?? reason;

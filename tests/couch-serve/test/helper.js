@@ -15,9 +15,16 @@ const SCRIPT = path.join(__dirname, '..', 'couch-serve.js');
 const WIRE = path.join(__dirname, '..', '..', 'data', 'wire');
 const DEADLINE_MS = 20000;
 
-// What a failed test left open would keep its file from ending.
-const open = new Set();
-after(() => { for (const close of open) close(); });
+// At the end of a file: what is still open would keep it from ending, and a
+// server that no test has stopped must stop as well as the others.
+const sockets = new Set();
+const running = new Set();
+after(async () => {
+  for (const socket of sockets) socket.destroy();
+  const stops = await Promise.allSettled([...running].map((server) => server.stop()));
+  for (const server of running) server.child.kill('SIGKILL');
+  for (const { reason } of stops) if (reason) throw reason;
+});
 
 /** Fails after a while instead of waiting for ever. */
 function within(promise, what, ms = DEADLINE_MS) {
@@ -34,7 +41,7 @@ class Server {
     server.args = args;
     server.child = spawn(process.execPath, [SCRIPT, '--stdin', ...args],
       { stdio: ['pipe', 'pipe', 'pipe'] });
-    open.add(() => server.child.kill('SIGKILL'));
+    running.add(server);
     server.errors = '';
     server.child.stderr.on('data', (data) => { server.errors += data; });
     server.exited = once(server.child, 'exit');
@@ -51,11 +58,14 @@ class Server {
 
   async kill(signal = 'SIGKILL') {
     this.child.kill(signal);
-    return within(this.exited, `exit after ${signal}`);
+    const end = await within(this.exited, `exit after ${signal}`);
+    running.delete(this);
+    return end;
   }
 
+  /** As at the end of a test in which nothing went wrong. */
   async stop() {
-    await this.kill('SIGTERM');
+    assert.deepStrictEqual(await this.kill('SIGTERM'), [0, null]);
     assert.strictEqual(this.errors, '', 'nothing on standard error');
   }
 
@@ -106,7 +116,8 @@ class Wire {
     this.bytes = Buffer.alloc(0);
     this.closed = false;
     this.news = [];
-    open.add(() => socket.destroy());
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
     socket.on('data', (data) => {
       this.bytes = Buffer.concat([this.bytes, data]);
       this.tell();

@@ -3,14 +3,12 @@
 // the same events, chunk by chunk.
 
 const assert = require('node:assert');
-const { after, before, describe, it } = require('node:test');
+const { before, describe, it } = require('node:test');
 const { Server, recording, rowsOf, within } = require('./helper');
 
 let server;
 
 before(async () => { server = await Server.start(); });
-after(() => server.stop());
-
 const isBeat = (chunk) => chunk === '\n' || chunk.startsWith('event: heartbeat');
 
 /** A chunk reduced to what does not depend on the database. */

@@ -4,7 +4,7 @@
 // CouchDB's order of rows depends on its shards, so rows are compared by id.
 
 const assert = require('node:assert');
-const { after, before, test } = require('node:test');
+const { before, test } = require('node:test');
 const { Server, recording, recordings, rowsOf } = require('./helper');
 
 const ADMIN = { Authorization: 'Basic ' + btoa('admin:secret') };
@@ -31,8 +31,6 @@ before(async () => {
     'changes_style_all_docs');
   await server.ok('PUT', '/wire_empty', undefined, ADMIN);
 });
-
-after(() => server.stop());
 
 const SPECIAL = /since=\d+-|last_event_id|if_none_match/;
 const comparable = recordings().filter((name) => {
