@@ -91,6 +91,13 @@ static int adopt(changefeed *f, cfi_checkpoint *c, cfi_error *error) {
   return CHANGEFEED_OK;
 }
 
+/* As opposed to a store that cannot be read: a new position may take the place
+   of the lost one. */
+static bool is_damaged(const changefeed *f, const cfi_error *error) {
+  return f->file != NULL ? cfi_store_file_is_damaged(f->file)
+                         : cfi_checkpoint_is_damage(error);
+}
+
 static int load(changefeed *f, cfi_error *error) {
   cfi_checkpoint c = {0};
   cfi_error warning;
@@ -105,8 +112,7 @@ static int load(changefeed *f, cfi_error *error) {
     return CHANGEFEED_OK;
   if (rc == CHANGEFEED_OK)
     rc = adopt(f, &c, error);
-  else if (rc == CHANGEFEED_ERR_STORE && f->file != NULL &&
-           cfi_store_file_is_damaged(f->file)) {
+  else if (rc == CHANGEFEED_ERR_STORE && is_damaged(f, error)) {
     cfi_feed_log(f, CHANGEFEED_LOG_ERROR, "%s", error->text);
     f->pending_reset = "checkpoint damaged";
     rc = CHANGEFEED_OK;

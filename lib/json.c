@@ -331,6 +331,10 @@ static cfi_json_result run_yajl(reading *r) {
   yajl_status status;
 
   r->handle = yajl_alloc(&r->callbacks, &memory, r);
+  /* What is handed out is checked here, and strictly. What is skipped is not
+     ours to judge: a document with a broken byte is still a change, and a feed
+     that refused it would ask for it for ever. */
+  (void)yajl_config(r->handle, yajl_dont_validate_strings, 1);
   status = yajl_parse(r->handle, (const unsigned char *)r->text, r->len);
   /* A number at the end of the text is complete only now. */
   if (status == yajl_status_ok)

@@ -22,7 +22,7 @@ static void check_text(changefeed_str s) {
   CFT_FUZZ_CHECK(cfi_str_is_utf8(s.data, s.len));
 }
 
-/* An array's text is passed on as it is: yajl's word for it must do. */
+/* An array's text is passed on as it is, whatever bytes are in it. */
 static void check_position(changefeed_str s) {
   if (s.data == NULL)
     return;

@@ -64,6 +64,20 @@ static void expect_bad(cfi_row_source source, const char *text,
 
 /* ---- changes ---- */
 
+/* A feed that refused the row would ask for it for ever. */
+START_TEST(test_row_takes_a_document_with_broken_bytes_as_it_is) {
+  static const char text[] = "{\"seq\":1,\"id\":\"x\",\"changes\":[{\"rev\":"
+                             "\"1-a\"}],\"doc\":{\"t\":\"\xff\xc3\"}}";
+  cfi_row row;
+
+  ck_assert_int_eq(parse(text, &row), CFI_ROW_CHANGE);
+  ck_assert_uint_eq(row.doc_len, strlen("{\"t\":\"..\"}"));
+  expect_bad(CFI_ROW_OF_DATABASE,
+             "{\"seq\":1,\"id\":\"\xff\",\"changes\":[{\"rev\":\"1-a\"}]}",
+             "a string is not valid UTF-8");
+}
+END_TEST
+
 START_TEST(test_row_change) {
   cfi_row row;
 
@@ -641,6 +655,7 @@ int main(void) {
 
   tcase_add_checked_fixture(changes, setup, teardown);
   tcase_add_test(changes, test_row_change);
+  tcase_add_test(changes, test_row_takes_a_document_with_broken_bytes_as_it_is);
   tcase_add_test(changes, test_row_members_come_in_any_order);
   tcase_add_test(changes, test_row_position_of_each_type);
   tcase_add_test(changes, test_row_without_a_position);
