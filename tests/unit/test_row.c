@@ -74,7 +74,7 @@ START_TEST(test_row_takes_a_document_with_broken_bytes_as_it_is) {
   ck_assert_uint_eq(row.doc_len, strlen("{\"t\":\"..\"}"));
   expect_bad(CFI_ROW_OF_DATABASE,
              "{\"seq\":1,\"id\":\"\xff\",\"changes\":[{\"rev\":\"1-a\"}]}",
-             "a string is not valid UTF-8");
+             "a string in it is not valid Unicode");
 }
 END_TEST
 
