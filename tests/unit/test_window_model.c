@@ -37,7 +37,7 @@ static void assert_position(const char *expected) {
   cfi_free(&memory.alloc, copy);
 }
 
-enum { EVENTS = 4096 };
+enum { EVENTS = 1500 };
 
 /* Rows and progress in order of arrival, from the oldest un-acked one on. */
 typedef struct event {
