@@ -95,7 +95,9 @@ bool cfi_feed_receive(changefeed *f, const void *data, size_t len, bool *fail) {
     f->blocked = true;
     return false;
   }
-  if (cfi_buf_append(&f->queue, data, len, SIZE_MAX - 2) != CFI_BUF_OK) {
+  /* The limit also bounds what the queue's growth takes beyond its bytes. */
+  limit = len > f->queue_limit ? len : f->queue_limit;
+  if (cfi_buf_append(&f->queue, data, len, limit) != CFI_BUF_OK) {
     *fail = f->no_memory = true;
     return false;
   }
