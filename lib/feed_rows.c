@@ -335,12 +335,13 @@ static void drop_front(changefeed *f) {
 }
 
 /* A row longer than the queue: the queue grows with it, up to what a row may
-   take. */
+   take. Not while anything in it waits to be looked at: that is a pause. */
 static void widen(changefeed *f) {
   size_t most = (size_t)f->set.max_row_bytes + (size_t)f->set.max_queue_bytes;
 
   if (!f->blocked || f->held_count != 0 || f->lent ||
-      !cfi_frame_inside(&f->frame) || f->queue_limit >= most)
+      f->frame.pos != f->queue.len || !cfi_frame_inside(&f->frame) ||
+      f->queue_limit >= most)
     return;
   f->queue_limit = f->queue_limit > most / 2 ? most : f->queue_limit * 2;
   f->blocked = false;
