@@ -83,6 +83,8 @@ static bool receive_reply(changefeed *f, const void *data, size_t len) {
 }
 
 bool cfi_feed_receive(changefeed *f, const void *data, size_t len, bool *fail) {
+  size_t limit;
+
   *fail = false;
   f->byte_ms = f->last_byte_ms = cfi_feed_now(f);
   if (!cfi_feed_asks_rows(f) || f->status != 200) {
