@@ -95,10 +95,9 @@ static void put_all(textbuf *t) {
   for (size_t i = 0; changefeed_option_at(i, &info) == CHANGEFEED_OK; i++)
     put_option(t, info);
   text_puts(t,
-            "\nEnvironment: CHANGEFEED_PASSWORD is the password when a user is "
-            "named without one.\n"
-            "Exit status: 0 ended by --once, --limit, a signal or a closed "
-            "pipe; 1 the feed\nfailed; 2 wrong usage.\n");
+            "\nEnvironment: CHANGEFEED_PASSWORD is the password of a user who "
+            "has none.\nExit status: 0 ended by --once, --limit, a "
+            "signal or a closed pipe; 1 the feed\nfailed; 2 wrong usage.\n");
 }
 
 bool help_print(void) {

@@ -45,8 +45,10 @@ void report_progress(report *r, changefeed *feed, int64_t now_ms) {
     return;
   take_rate(r, s.changes, now_ms);
   text_clear(&r->line);
-  text_printf(&r->line, "catching up: %llu rows, %.0f rows/s",
-              (unsigned long long)s.changes, r->rate);
+  text_printf(&r->line, "catching up: %llu rows",
+              (unsigned long long)s.changes);
+  if (r->rate > 0)
+    text_printf(&r->line, ", %.0f rows/s", r->rate);
   put_left(r, &s);
   if (text_ok(&r->line))
     console_progress(r->console, r->line.data, r->line.len);
