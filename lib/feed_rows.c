@@ -289,8 +289,10 @@ static void deliver(changefeed *f, size_t count) {
   bool manual = f->set.auto_ack == 0;
   int verdict;
 
-  if (manual && !push_window(f, count))
+  if (manual && !push_window(f, count)) {
+    cfi_feed_fault(f); /* these rows, too, are asked for again */
     return;
+  }
   expose(f, count);
   verdict = call(f, count);
   unexpose(f, count);
@@ -385,8 +387,10 @@ const changefeed_change *cfi_feed_lend(changefeed *f) {
     give_back(f);
   if (f->held_count == 0 || !may_deliver(f) || credit(f) == 0)
     return NULL;
-  if (f->set.auto_ack == 0 && !push_window(f, 1))
+  if (f->set.auto_ack == 0 && !push_window(f, 1)) {
+    cfi_feed_fault(f);
     return NULL;
+  }
   expose(f, 1);
   f->lent = true;
   return f->changes;

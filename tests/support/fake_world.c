@@ -101,13 +101,16 @@ static int on_reset(changefeed *feed, const char *reason, void *user) {
 
 /* ---- opening and closing ---- */
 
-int cft_world_try(cft_world *w, const char *const *options) {
+int cft_world_try(cft_world *w, const cfi_alloc *alloc,
+                  const char *const *options) {
   changefeed_callbacks callbacks = CHANGEFEED_CALLBACKS_INIT;
   cfi_feed_config config = {.seed = 1};
   int rc;
 
   memset(w, 0, sizeof *w);
   ck_assert(cfi_alloc_init(&w->alloc, NULL));
+  if (alloc != NULL)
+    w->alloc = *alloc;
   w->now_ms = 1000000;
   w->wall_ms = 1700000000000;
   ck_assert_int_eq(changefeed_options_new(&w->options), CHANGEFEED_OK);
@@ -136,7 +139,7 @@ int cft_world_try(cft_world *w, const char *const *options) {
 }
 
 void cft_world_open(cft_world *w, const char *const *options) {
-  int rc = cft_world_try(w, options);
+  int rc = cft_world_try(w, NULL, options);
 
   ck_assert_msg(rc == CHANGEFEED_OK, "%s", w->error.text);
   cft_world_settle(w);
@@ -214,6 +217,18 @@ bool cft_world_body(cft_world *w, const char *text) {
   return taken;
 }
 
+void cft_world_feed(cft_world *w, const char *text) {
+  bool fail = false;
+
+  if (!w->active)
+    return;
+  (void)cfi_feed_receive(w->feed, text, strlen(text), &fail);
+  if (fail)
+    cft_world_done(w, CHANGEFEED_ERR_NOMEM);
+  else
+    cft_world_settle(w);
+}
+
 void cft_world_done(cft_world *w, int code) {
   cfi_outcome outcome = {.code = code, .text = "a test"};
 
@@ -231,7 +246,8 @@ void cft_world_answer(cft_world *w, int status, const char *body) {
     head.cookie = "AuthSession=abc";
   cfi_feed_note_connected(w->feed);
   cfi_feed_note_head(w->feed, &head);
-  ck_assert(cfi_feed_receive(w->feed, body, strlen(body), &fail));
+  if (!cfi_feed_receive(w->feed, body, strlen(body), &fail))
+    outcome.code = CHANGEFEED_ERR_NOMEM; /* nothing else refuses here */
   w->active = false;
   cfi_feed_note_done(w->feed, &outcome);
   cft_world_settle(w);

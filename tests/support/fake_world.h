@@ -45,8 +45,10 @@ typedef struct cft_world {
 
 /* Options are name, value pairs up to NULL; url is set unless given. */
 void cft_world_open(cft_world *w, const char *const *options);
-/* cfi_feed_new's result for options that are refused; nothing is open. */
-int cft_world_try(cft_world *w, const char *const *options);
+/* cfi_feed_new's result, with memory of alloc (NULL: malloc); when it is not
+   CHANGEFEED_OK nothing is open. */
+int cft_world_try(cft_world *w, const cfi_alloc *alloc,
+                  const char *const *options);
 void cft_world_close(cft_world *w);
 
 /* Steps until the feed has nothing to do now. */
@@ -63,6 +65,9 @@ cfi_ask cft_world_ask(cft_world *w);
 /* Pieces of an answer, each followed by settling. */
 void cft_world_head(cft_world *w, int status, const char *retry_after);
 bool cft_world_body(cft_world *w, const char *text);
+/* As cft_world_body, when the feed may run out of memory: then the request
+   ends as a transport would end it. */
+void cft_world_feed(cft_world *w, const char *text);
 void cft_world_done(cft_world *w, int code);
 /* All of it at once. */
 void cft_world_answer(cft_world *w, int status, const char *body);
