@@ -56,6 +56,11 @@ build=$(blocks sh 'pkg-config --cflags' | grep '^cc ')
 [ -n "$build" ] || fail "README.md does not say how the program is built"
 (cd "$work" && eval "$build") || fail "\"$build\" fails"
 
+{ cmake -G Ninja -S "$root/examples" -B "$work/examples" \
+  -DCMAKE_PREFIX_PATH="$work/prefix" && cmake --build "$work/examples"; } \
+  >"$work/log" 2>&1 || fail "the examples do not build alone: $(cat "$work/log")"
+[ -x "$work/examples/minimal" ] || fail "examples/CMakeLists.txt makes no minimal"
+
 # ---- it follows -------------------------------------------------------------
 
 db_start --admin me:secret || exit 1
