@@ -107,8 +107,8 @@ struct changefeed {
   cfi_url *endpoints;              /* others of the same cluster */
   size_t endpoint_count, endpoint; /* 0 = url, i = endpoints[i - 1] */
   cfi_world world;
-  bool filtered; /* the server leaves rows out */
-  bool pull;     /* read by changefeed_next */
+  bool filtered;           /* the server leaves rows out */
+  bool pull;               /* read by changefeed_next */
   const atomic_bool *halt; /* while set, no further row is delivered */
 
   /* any thread */

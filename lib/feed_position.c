@@ -126,6 +126,10 @@ int cfi_feed_open_store(changefeed *f, const changefeed_options *o,
   const char *where = f->set.checkpoint;
   int rc;
 
+  if (f->set.marker != 0)
+    return cfi_error_set(error, CHANGEFEED_ERR_UNSUPPORTED,
+                         "marker: this version writes nothing into a "
+                         "database");
   if (o->store.save != NULL) {
     f->store = o->store;
     f->has_store = true;

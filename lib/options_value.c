@@ -191,8 +191,8 @@ static int check_json(const cfi_alloc *alloc, const cfi_option *row,
   json_shape shape = {CFI_JSON_NULL, true};
   cfi_json_result rc;
 
-  rc = cfi_json_parse(alloc, JSON_DEPTH_MAX, value, strlen(value), look,
-                      &shape);
+  rc =
+      cfi_json_parse(alloc, JSON_DEPTH_MAX, value, strlen(value), look, &shape);
   if (rc == CFI_JSON_NOMEM)
     return cfi_error_set(error, CHANGEFEED_ERR_NOMEM,
                          "%s: there is no memory to read the value",

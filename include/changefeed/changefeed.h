@@ -108,11 +108,11 @@ typedef struct changefeed_str {
 } changefeed_str;
 
 enum changefeed_change_flag {
-  CHANGEFEED_DELETED = 1,   /* the document (or database) is gone */
-  CHANGEFEED_DOC = 2,       /* doc is present */
-  CHANGEFEED_REPEAT = 4,    /* this revision, or a later generation of the same
-                               id, was delivered before by this feed object */
-  CHANGEFEED_ROW_ERROR = 8  /* the server put "error" beside the id */
+  CHANGEFEED_DELETED = 1,  /* the document (or database) is gone */
+  CHANGEFEED_DOC = 2,      /* doc is present */
+  CHANGEFEED_REPEAT = 4,   /* this revision, or a later generation of the same
+                              id, was delivered before by this feed object */
+  CHANGEFEED_ROW_ERROR = 8 /* the server put "error" beside the id */
 };
 
 /* One change. Everything it points to is borrowed until the callback returns,
@@ -170,9 +170,9 @@ enum changefeed_notice_kind {
 /* Something worth knowing that changes nothing for the application, borrowed
    until on_notice returns. */
 typedef struct changefeed_notice {
-  int kind;           /* enum changefeed_notice_kind */
-  uint64_t rows;      /* REWIND: how many rows in a run were repeats */
-  const char *from;   /* FALLBACK: transport names */
+  int kind;         /* enum changefeed_notice_kind */
+  uint64_t rows;    /* REWIND: how many rows in a run were repeats */
+  const char *from; /* FALLBACK: transport names */
   const char *to;
   const char *reason; /* FALLBACK: a sentence */
 } changefeed_notice;
@@ -194,25 +194,27 @@ typedef struct changefeed_stats {
   uint64_t faults_auth;
   uint64_t faults_http;
   uint64_t faults_protocol;
-  uint64_t faults_local;   /* no memory, limits, stores */
-  uint64_t ends;           /* responses that ended in health */
-  uint64_t repeats;        /* rows with CHANGEFEED_REPEAT */
-  uint64_t rewinds;        /* runs of repeats */
-  uint64_t resets;         /* histories that ended */
-  uint64_t acked;          /* rows acknowledged */
-  uint64_t saves;          /* positions saved */
-  uint64_t save_errors;    /* saves that failed */
-  uint64_t fallbacks;      /* changes of transport */
-  uint64_t unacked;        /* gauge: rows delivered, not acknowledged */
-  uint64_t queued_bytes;   /* gauge: received, not delivered */
-  int64_t pending;         /* the server's last word; -1 = unknown */
-  int64_t idle_ms;         /* since the last byte of a feed; -1 = never */
-  int64_t row_age_ms;      /* since the last row; -1 = never */
-  int64_t save_age_ms;     /* since the last good save; -1 = never */
+  uint64_t faults_local; /* no memory, limits, stores */
+  uint64_t ends;         /* responses that ended in health */
+  uint64_t repeats;      /* rows with CHANGEFEED_REPEAT */
+  uint64_t rewinds;      /* runs of repeats */
+  uint64_t resets;       /* histories that ended */
+  uint64_t acked;        /* rows acknowledged */
+  uint64_t saves;        /* positions saved */
+  uint64_t save_errors;  /* saves that failed */
+  uint64_t fallbacks;    /* changes of transport */
+  uint64_t unacked;      /* gauge: rows delivered, not acknowledged */
+  uint64_t queued_bytes; /* gauge: received, not delivered */
+  int64_t pending;       /* the server's last word; -1 = unknown */
+  int64_t idle_ms;       /* since the last byte of a feed; -1 = never */
+  int64_t row_age_ms;    /* since the last row; -1 = never */
+  int64_t save_age_ms;   /* since the last good save; -1 = never */
 } changefeed_stats;
 #define CHANGEFEED_STATS_INIT                                                  \
-  { sizeof(changefeed_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,     \
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  {                                                                            \
+    sizeof(changefeed_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  \
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                     \
+  }
 
 /* ---- callbacks ---------------------------------------------------------- */
 
@@ -247,8 +249,7 @@ typedef struct changefeed_callbacks {
   /* 1 to batch_max rows; the verdict is about all of them. */
   int (*on_batch)(changefeed *feed, const changefeed_change *const *changes,
                   size_t count, void *user);
-  void (*on_state)(changefeed *feed, const changefeed_event *event,
-                   void *user);
+  void (*on_state)(changefeed *feed, const changefeed_event *event, void *user);
   void (*on_notice)(changefeed *feed, const changefeed_notice *notice,
                     void *user);
   /* The server serves another history; no row of it has been delivered yet.
@@ -280,13 +281,13 @@ typedef struct changefeed_callbacks {
 typedef struct changefeed_store {
   size_t size;
   int (*load)(void *ctx, const char *key,
-              int (*put)(void *sink, const char *data, size_t len),
-              void *sink);
+              int (*put)(void *sink, const char *data, size_t len), void *sink);
   int (*save)(void *ctx, const char *key, const char *data, size_t len);
   void (*close)(void *ctx); /* when the feed is freed; may be NULL */
   void *ctx;
 } changefeed_store;
-#define CHANGEFEED_STORE_INIT { sizeof(changefeed_store), 0, 0, 0, 0 }
+#define CHANGEFEED_STORE_INIT                                                  \
+  { sizeof(changefeed_store), 0, 0, 0, 0 }
 
 /* ---- options ------------------------------------------------------------ */
 
@@ -323,8 +324,9 @@ changefeed_options_set_callbacks(changefeed_options *options,
 CHANGEFEED_EXTERN int
 changefeed_options_set_store(changefeed_options *options,
                              const changefeed_store *store);
-/* A sentence about the last call with these options that failed (changefeed_open
-   included), "" if none did. Borrowed until the next call with them. [any] */
+/* A sentence about the last call with these options that failed
+   (changefeed_open included), "" if none did. Borrowed until the next call with
+   them. [any] */
 CHANGEFEED_EXTERN const char *
 changefeed_options_error(const changefeed_options *options);
 
@@ -340,19 +342,20 @@ enum changefeed_option_kind {
 /* One row of the option table; static. */
 typedef struct changefeed_option_info {
   const char *name;
-  int kind;             /* enum changefeed_option_kind */
-  const char *unit;     /* "ms", "bytes", "rows" or "" */
-  int64_t min, max;     /* INT */
-  int zero;             /* INT: 1: 0 is allowed below min, see the summary */
-  const char *values;   /* ENUM: words separated by '|'; JSON: "array", "object" */
+  int kind;         /* enum changefeed_option_kind */
+  const char *unit; /* "ms", "bytes", "rows" or "" */
+  int64_t min, max; /* INT */
+  int zero;         /* INT: 1: 0 is allowed below min, see the summary */
+  const char
+      *values; /* ENUM: words separated by '|'; JSON: "array", "object" */
   const char *defaults; /* the default as text; "" = not set */
   int secret;           /* 1: never print its value */
   const char *summary;  /* one line */
 } changefeed_option_info;
 
 /* Walks the option table: index 0, 1, 2 ... until CHANGEFEED_END. [any] */
-CHANGEFEED_EXTERN int
-changefeed_option_at(size_t index, const changefeed_option_info **info);
+CHANGEFEED_EXTERN int changefeed_option_at(size_t index,
+                                           const changefeed_option_info **info);
 
 /* ---- the loop ----------------------------------------------------------- */
 
@@ -364,12 +367,14 @@ typedef struct changefeed_allocator {
   void (*release)(void *ctx, void *block);
   void *ctx;
 } changefeed_allocator;
-#define CHANGEFEED_ALLOCATOR_INIT { sizeof(changefeed_allocator), 0, 0, 0 }
+#define CHANGEFEED_ALLOCATOR_INIT                                              \
+  { sizeof(changefeed_allocator), 0, 0, 0 }
 
 /* A loop for any number of feeds. allocator NULL: malloc. NOMEM, SYSTEM,
    INVALID. [any] */
-CHANGEFEED_EXTERN int changefeed_loop_new(changefeed_loop **out,
-                                          const changefeed_allocator *allocator);
+CHANGEFEED_EXTERN int
+changefeed_loop_new(changefeed_loop **out,
+                    const changefeed_allocator *allocator);
 /* Closes every feed in it, without callbacks, then frees the loop; NULL is
    allowed. [outside] */
 CHANGEFEED_EXTERN void changefeed_loop_free(changefeed_loop *loop);
@@ -383,7 +388,8 @@ CHANGEFEED_EXTERN void changefeed_loop_abandon(changefeed_loop *loop);
    [outside] */
 CHANGEFEED_EXTERN int changefeed_loop_run(changefeed_loop *loop);
 /* Waits for work for at most timeout_ms (-1: no limit, 0: does not wait), does
-   it, and returns. TIMEOUT when there was none. Errors as loop_run. [outside] */
+   it, and returns. TIMEOUT when there was none. Errors as loop_run. [outside]
+ */
 CHANGEFEED_EXTERN int changefeed_loop_run_once(changefeed_loop *loop,
                                                int timeout_ms);
 /* One descriptor for a foreign event loop: readable (level-triggered) when

@@ -19,7 +19,7 @@ static void setup(void) {
 
 static void teardown(void) { cfi_buf_free(&record); }
 
-static char feed[] = "http://h:5984/db filter=_selector style=all_docs";
+static char feed[] = "db&filter=_design&style=all_docs";
 static char seq[] = "12-g1AAAACbeJzLYWBgYMpgTmEQTM4vTc5ISXIwNDLXMwBCwxyQVCJ";
 static char uuid[] = "85fb71bf700c17267fef77535820e371";
 static char instance[] = "1700000000000000";
@@ -83,8 +83,8 @@ START_TEST(test_checkpoint_is_text_of_this_form) {
   encode(&c);
   ck_assert_str_eq(
       cfi_buf_text(&record),
-      "changefeed-checkpoint 1 244 b40c106e\n"
-      "feed=http://h:5984/db filter=_selector style=all_docs\n"
+      "changefeed-checkpoint 1 228 8ebd4dfe\n"
+      "feed=db&filter=_design&style=all_docs\n"
       "seq=12-g1AAAACbeJzLYWBgYMpgTmEQTM4vTc5ISXIwNDLXMwBCwxyQVCJ\n"
       "server_uuid=85fb71bf700c17267fef77535820e371\n"
       "instance_start_time=1700000000000000\n"

@@ -672,6 +672,33 @@ START_TEST(test_feed_repeats_are_marked_and_told) {
 }
 END_TEST
 
+START_TEST(test_feed_refuses_what_it_cannot_do) {
+  static const struct {
+    const char *options[5];
+    int result;
+    const char *says;
+  } cases[] = {
+      {{"marker", "1", NULL}, CHANGEFEED_ERR_UNSUPPORTED, "marker"},
+      {{"checkpoint", "couch", NULL}, CHANGEFEED_ERR_UNSUPPORTED, "couch"},
+      {{"session", "1", NULL}, CHANGEFEED_ERR_OPTION, "user name"},
+      {{"url", "http://h/_db_updates", "style", "all_docs", NULL},
+       CHANGEFEED_ERR_OPTION,
+       "_db_updates"},
+      {{"url", "http://h/_db_updates", "transport", "eventsource", NULL},
+       CHANGEFEED_ERR_OPTION,
+       "_db_updates"},
+      {{"url", "http://h/", NULL}, CHANGEFEED_ERR_OPTION, "database"},
+      {{"endpoint", "http://u:p@h", NULL}, CHANGEFEED_ERR_OPTION, "endpoint"}};
+
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    ck_assert_int_eq(cft_world_try(&w, NULL, cases[i].options),
+                     cases[i].result);
+    ck_assert_msg(strstr(w.error.text, cases[i].says) != NULL, "%s",
+                  w.error.text);
+  }
+}
+END_TEST
+
 START_TEST(test_feed_stops_in_every_state) {
   /* known failures 28, 29, 31, 47 */
   for (int state = 0; state < 6; state++) {
@@ -735,6 +762,7 @@ static Suite *feed_suite(void) {
   tcase_add_test(t, test_feed_falls_back_when_heartbeats_do_not_come_through);
   tcase_add_test(t, test_feed_logs_in_and_renews_the_cookie);
   tcase_add_test(t, test_feed_repeats_are_marked_and_told);
+  tcase_add_test(t, test_feed_refuses_what_it_cannot_do);
   tcase_add_test(t, test_feed_stops_in_every_state);
   suite_add_tcase(s, t);
   return s;
