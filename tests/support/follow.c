@@ -393,7 +393,7 @@ size_t cft_follow_doubles(const cft_follow *f) {
   for (size_t i = 0; i < f->row_count; i++) {
     const cft_seen_row *row = &f->rows[i];
     const char *rev = row->rev ? row->rev : "";
-    bool deleted;
+    bool deleted = false;
     if (row->request != request) {
       cft_revs_free(seen);
       seen = cft_revs_new();
