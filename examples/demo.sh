@@ -90,81 +90,20 @@ trap 'interrupted 143' TERM
 
 # ---- what has to be there ---------------------------------------------------
 
-has_package() {
-  [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+# shellcheck source=tests/support/install.sh
+. tests/support/install.sh
+
+missing() {
+  [ -n "${CHANGEFEED-}" ] || missing_build_packages
+  missing_node
+  [ -n "${COUCHDB_URL-}" ] || missing_npm
 }
 
-node_is_new_enough() {
-  node -e 'process.exit(parseInt(process.versions.node, 10) >= 18 ? 0 : 1)' \
-    >/dev/null 2>&1
-}
-
-as_root() {
-  if [ "$(id -u)" -eq 0 ]; then
-    "$@"
-  else
-    sudo "$@"
-  fi
-}
-
-apt_get() {
-  as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a \
-    apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@"
-}
-
-missing_packages() {
-  local package
-  if [ -z "${CHANGEFEED-}" ]; then
-    for package in gcc libc6-dev cmake ninja-build libyajl-dev; do
-      has_package "$package" || printf '%s\n' "$package"
-    done
-    # Any flavour of these will do.
-    command -v pkg-config >/dev/null 2>&1 || printf 'pkg-config\n'
-    has_package libcurl4-openssl-dev || has_package libcurl4-gnutls-dev ||
-      has_package libcurl4-nss-dev || printf 'libcurl4-openssl-dev\n'
-  fi
-  node_is_new_enough || printf 'nodejs\n'
-  if [ -z "${COUCHDB_URL-}" ]; then
-    command -v npm >/dev/null 2>&1 || printf 'npm\n'
-    has_package ca-certificates || printf 'ca-certificates\n'
-  fi
-}
-
-install_packages() {
-  local missing
+install_missing() {
+  local packages
   command -v apt-get >/dev/null 2>&1 || return 0
-  mapfile -t missing < <(missing_packages)
-  [ "${#missing[@]}" -gt 0 ] || return 0
-  if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null 2>&1; then
-    die "neither root nor sudo, and these packages are missing: ${missing[*]}"
-  fi
-  say "installing ${missing[*]}"
-  # The lists may be missing or old: fetched when the first try fails.
-  apt_get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1 ||
-    { apt_get update &&
-      apt_get install -y --no-install-recommends "${missing[@]}"; } \
-      >"$log" 2>&1 || {
-    cat "$log"
-    die "apt-get could not install ${missing[*]}"
-  }
-  hash -r
-}
-
-# `npm ci` begins by removing everything, so it is not run for nothing. The
-# stamp, which tests/run.sh keeps too, says what was installed from.
-install_database() {
-  local stamp=node_modules/.installed-from wanted
-  node_is_new_enough || die "node >= 18 is needed; there is" \
-    "$(node --version 2>/dev/null || echo none)"
-  cd tests/couch-serve || exit 1
-  wanted="$(sha256sum <package-lock.json) $(node --version)"
-  if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
-    say "installing the database's node modules"
-    run npm ci --prefer-offline --no-audit --no-fund --loglevel=error ||
-      die "npm ci in tests/couch-serve"
-    printf '%s\n' "$wanted" >"$stamp"
-  fi
-  cd "$root" || exit 1
+  mapfile -t packages < <(missing)
+  install_packages "${packages[@]}"
 }
 
 build() {
@@ -188,8 +127,8 @@ log=$root/build/demo.log
 exec 9>build/demo.lock
 ! command -v flock >/dev/null 2>&1 || flock 9 || die "cannot lock build/demo.lock"
 
-install_packages
-[ -n "${COUCHDB_URL-}" ] || install_database
+install_missing
+[ -n "${COUCHDB_URL-}" ] || install_node_modules tests/couch-serve run
 [ -n "${CHANGEFEED-}" ] || build
 exec 9>&-
 

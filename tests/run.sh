@@ -39,103 +39,39 @@ die() {
 
 # ---- what has to be there ---------------------------------------------------
 
-# Everything that a fresh Debian 12 lacks.
+# What the tests take besides what the library is built with.
 packages=(
-  gcc g++ libc6-dev binutils clang libclang-rt-14-dev
-  clang-format clang-tidy cmake ninja-build
-  check libjansson-dev libyajl-dev
+  g++ binutils clang libclang-rt-14-dev clang-format clang-tidy
+  check libjansson-dev
   bash curl mandoc openssl procps stunnel4
 )
 
-has_package() {
-  [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+# shellcheck source=tests/support/install.sh
+. tests/support/install.sh
+
+missing() {
+  missing_packages "${packages[@]}"
+  missing_build_packages
+  missing_node
+  missing_npm
 }
 
-node_is_new_enough() {
-  node -e 'process.exit(parseInt(process.versions.node, 10) >= 18 ? 0 : 1)' \
-    >/dev/null 2>&1
-}
-
-as_root() {
-  if [ "$(id -u)" -eq 0 ]; then
-    "$@"
-  else
-    sudo "$@"
-  fi
-}
-
-apt_get() {
-  as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a \
-    apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@"
-}
-
-# The lists on the machine may be missing or old: fetched when it fails.
-apt_install() {
-  local try
-  for try in 1 2 3 4; do
-    if apt_get install -y --no-install-recommends "$@" >"$log" 2>&1; then
-      return 0
-    fi
-    [ "$try" -eq 4 ] && break
-    [ "$try" -eq 1 ] || sleep $((try * 5))
-    apt_get update >>"$log" 2>&1
-  done
-  cat "$log"
-  return 1
-}
-
-install_packages() {
-  local missing=() package
+install_missing() {
+  local wanted
   if ! command -v apt-get >/dev/null 2>&1; then
     say "no apt-get here: taking the tools as they are"
     return 0
   fi
-  for package in "${packages[@]}"; do
-    has_package "$package" || missing+=("$package")
-  done
-  # Any flavour of these will do.
-  command -v pkg-config >/dev/null 2>&1 || missing+=(pkg-config)
-  has_package libcurl4-openssl-dev || has_package libcurl4-gnutls-dev ||
-    has_package libcurl4-nss-dev || missing+=(libcurl4-openssl-dev)
-  node_is_new_enough || missing+=(nodejs)
-  command -v npm >/dev/null 2>&1 || missing+=(npm)
-  [ "${#missing[@]}" -gt 0 ] || return 0
-
-  if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null 2>&1; then
-    die "neither root nor sudo, and these packages are missing:" \
-      "${missing[*]}"
-  fi
-  say "installing ${missing[*]}"
-  apt_install "${missing[@]}" || die "apt-get could not install ${missing[*]}"
-  hash -r
+  mapfile -t wanted < <(missing)
+  install_packages "${wanted[@]}"
 }
 
-# The database that the tests talk to. The stamp says what was installed from:
-# `npm ci` begins by removing everything, so it is not run for nothing.
-install_database() {
-  local try stamp=node_modules/.installed-from wanted
-  [ -f tests/couch-serve/package-lock.json ] || return 0
-  node_is_new_enough ||
-    die "node >= 18 is needed; $(command -v node || echo none) is" \
-      "$(node --version 2>&1)"
-  cd tests/couch-serve || exit 1
-  wanted="$(sha256sum <package-lock.json) $(node --version)"
-  if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
-    say "installing the test database's node modules"
-    for try in 1 2 3 4; do
-      if npm ci --prefer-offline --no-audit --no-fund --loglevel=error \
-        >"$log" 2>&1; then
-        printf '%s\n' "$wanted" >"$stamp"
-        break
-      fi
-      if [ "$try" -eq 4 ]; then
-        cat "$log"
-        die "npm ci in tests/couch-serve"
-      fi
-      sleep $((try * 5))
-    done
-  fi
-  cd "$root" || exit 1
+# What npm says is shown when it fails.
+quietly() {
+  "$@" >"$log" 2>&1 || {
+    cat "$log"
+    return 1
+  }
 }
 
 # ---- steps ------------------------------------------------------------------
@@ -198,8 +134,8 @@ check_format() {
 mkdir -p build || die "cannot write to $root"
 log=$root/build/run.log
 
-install_packages
-install_database
+install_missing
+install_node_modules tests/couch-serve quietly
 check_format
 build dev
 
