@@ -7,35 +7,7 @@
 #include "options.h"
 #include "options_info.h"
 #include "support/unit.h"
-
-#define SECRET "s3cr3t-value"
-
-static changefeed_options *o;
-
-static void setup(void) {
-  ck_assert_int_eq(changefeed_options_new(&o), CHANGEFEED_OK);
-}
-
-static void teardown(void) { changefeed_options_free(o); }
-
-static void assert_error(const char *sentence) {
-  ck_assert_str_eq(changefeed_options_error(o), sentence);
-}
-
-static int set(const char *name, const char *value) {
-  return changefeed_options_set(o, name, value);
-}
-
-static void assert_ok(const char *name, const char *value) {
-  ck_assert_msg(set(name, value) == CHANGEFEED_OK, "%s=%s: %s", name,
-                value != NULL ? value : "(NULL)", changefeed_options_error(o));
-}
-
-static void assert_refused(const char *name, const char *value, int code,
-                           const char *sentence) {
-  ck_assert_int_eq(set(name, value), code);
-  assert_error(sentence);
-}
+#include "unit/options_under_test.h"
 
 /* ---- texts ---- */
 
