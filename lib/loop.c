@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MAX_EVENTS = 256 };
@@ -25,37 +26,58 @@ static void init_curl(void) {
 
 /* ---- sockets ---- */
 
+static void forget_socket(changefeed_loop *loop, curl_socket_t fd) {
+  for (size_t i = 0; i < loop->socket_count; i++)
+    if (loop->sockets[i].fd == fd) {
+      loop->sockets[i] = loop->sockets[--loop->socket_count];
+      break;
+    }
+}
+
+static bool reserve_socket(changefeed_loop *loop) {
+  size_t cap = loop->socket_cap != 0 ? loop->socket_cap * 2 : 16;
+  void *p;
+
+  if (loop->socket_count < loop->socket_cap)
+    return true;
+  p = cfi_resize(&loop->alloc, loop->sockets, cap, sizeof *loop->sockets);
+  if (p == NULL)
+    return false;
+  loop->sockets = p;
+  loop->socket_cap = cap;
+  return true;
+}
+
 static curl_socket_t open_socket(void *ctx, struct curl_sockaddr *address) {
   changefeed_loop *loop = ctx;
+  struct stat st;
   int fd;
 
-  if (loop->socket_count == loop->socket_cap) {
-    size_t cap = loop->socket_cap != 0 ? loop->socket_cap * 2 : 16;
-    void *p =
-        cfi_resize(&loop->alloc, loop->sockets, cap, sizeof *loop->sockets);
-    if (p == NULL)
-      return CURL_SOCKET_BAD;
-    loop->sockets = p;
-    loop->socket_cap = cap;
-  }
+  if (!reserve_socket(loop))
+    return CURL_SOCKET_BAD;
   /* Closed at exec: no program started by the application inherits it. */
   fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
               address->protocol);
-  if (fd < 0)
+  if (fd < 0 || fstat(fd, &st) != 0) {
+    if (fd >= 0)
+      (void)close(fd);
     return CURL_SOCKET_BAD;
-  loop->sockets[loop->socket_count++] = fd;
+  }
+  forget_socket(loop, fd);
+  loop->sockets[loop->socket_count++] = (cfi_socket){fd, st.st_ino};
   return fd;
 }
 
 static int close_socket(void *ctx, curl_socket_t fd) {
-  changefeed_loop *loop = ctx;
-
-  for (size_t i = 0; i < loop->socket_count; i++)
-    if (loop->sockets[i] == fd) {
-      loop->sockets[i] = loop->sockets[--loop->socket_count];
-      break;
-    }
+  forget_socket(ctx, fd);
   return close(fd);
+}
+
+static bool is_ours(const cfi_socket *s) {
+  struct stat st;
+
+  return fstat(s->fd, &st) == 0 && S_ISSOCK(st.st_mode) &&
+         st.st_ino == s->inode;
 }
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user,
@@ -172,8 +194,9 @@ void cfi_loop_abandon(changefeed_loop *loop) {
   /* Without /dev/null closing them here is next best: libcurl's own writes
      then fail with EBADF. */
   for (size_t i = 0; i < loop->socket_count; i++)
-    if (null_fd < 0 || dup3(null_fd, loop->sockets[i], O_CLOEXEC) < 0)
-      (void)close(loop->sockets[i]);
+    if (is_ours(&loop->sockets[i]) &&
+        (null_fd < 0 || dup3(null_fd, loop->sockets[i].fd, O_CLOEXEC) < 0))
+      (void)close(loop->sockets[i].fd);
   if (null_fd >= 0)
     (void)close(null_fd);
   cfi_loop_free(loop);

@@ -13,6 +13,13 @@
 
 typedef struct cfi_member cfi_member;
 
+/* The number alone may be another file's by now: libcurl closes a socket that
+   was never connected without telling. */
+typedef struct cfi_socket {
+  curl_socket_t fd;
+  ino_t inode;
+} cfi_socket;
+
 struct changefeed_loop {
   cfi_alloc alloc;
   cfi_clock clock; /* answers now_ms: one time for a whole round */
@@ -34,7 +41,7 @@ struct changefeed_loop {
   bool owned_by_feed, free_after;
   changefeed
       *awaited; /* changefeed_next waits for it; NULL when it is closed */
-  curl_socket_t *sockets; /* open ones, for a child of fork() */
+  cfi_socket *sockets; /* open ones, for a child of fork() */
   size_t socket_count, socket_cap;
 };
 

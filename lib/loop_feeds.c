@@ -160,6 +160,7 @@ static void after_step(cfi_member *m, bool more) {
   if (!m->counted_over && cfi_feed_over(f)) {
     m->counted_over = true;
     loop->alive--;
+    cfi_transfer_free(&m->transfer);
   }
   if (more)
     cfi_loop_make_ready(m);

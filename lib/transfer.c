@@ -26,6 +26,24 @@ void cfi_transfer_free(cfi_transfer *t) {
   if (t->easy != NULL)
     curl_easy_cleanup(t->easy);
   t->easy = NULL;
+  /* Fails only while a handle uses it. */
+  if (t->pool != NULL)
+    (void)curl_share_cleanup(t->pool);
+  t->pool = NULL;
+}
+
+static bool make_handles(cfi_transfer *t) {
+  if (t->easy != NULL)
+    return true;
+  t->easy = curl_easy_init();
+  t->pool = curl_share_init();
+  if (t->easy != NULL && t->pool != NULL &&
+      curl_share_setopt(t->pool, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) ==
+          CURLSHE_OK &&
+      curl_easy_setopt(t->easy, CURLOPT_SHARE, t->pool) == CURLE_OK)
+    return true;
+  cfi_transfer_free(t);
+  return false;
 }
 
 static int check_file(const char *option, const char *path, cfi_error *error) {
@@ -344,7 +362,7 @@ int cfi_transfer_start(cfi_transfer *t, const cfi_request *request,
                        cfi_error *error) {
   CURLcode rc;
 
-  if (t->easy == NULL && (t->easy = curl_easy_init()) == NULL)
+  if (!make_handles(t))
     return start_failed(t, CURLE_OUT_OF_MEMORY, error);
   curl_easy_reset(t->easy);
   t->text[0] = '\0';

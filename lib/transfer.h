@@ -22,6 +22,8 @@ typedef struct cfi_transfer {
   const cfi_alloc *alloc;
   CURLM *multi;
   CURL *easy; /* NULL until the first request */
+  /* Connections of this feed alone: when it ends, they end. */
+  CURLSH *pool;
   cfi_sockets sockets;
   changefeed *feed;
   struct curl_slist *headers;
@@ -37,7 +39,8 @@ int cfi_transfer_check(const cfi_settings *s, cfi_error *error);
 
 void cfi_transfer_init(cfi_transfer *t, const cfi_alloc *alloc, CURLM *multi,
                        const cfi_sockets *sockets);
-/* Ends a request under way and frees the handle. */
+/* Ends a request under way, closes all connections and frees the handle. May be
+   called again. */
 void cfi_transfer_free(cfi_transfer *t);
 
 int cfi_transfer_start(cfi_transfer *t, const cfi_request *request,
