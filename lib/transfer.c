@@ -2,14 +2,13 @@
  * Requests over libcurl. Every setting that can fail is checked; what libcurl
  * tells is turned into the feed's terms.
  */
-#define _GNU_SOURCE
 #include "transfer.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "str.h"
+#include "transfer_redirect.h"
 
 enum { MAX_REDIRECTS = 5 };
 
@@ -44,42 +43,6 @@ static bool make_handles(cfi_transfer *t) {
     return true;
   cfi_transfer_free(t);
   return false;
-}
-
-static int check_file(const char *option, const char *path, cfi_error *error) {
-  char why[128];
-
-  if (path == NULL || access(path, R_OK) == 0)
-    return CHANGEFEED_OK;
-  /* GNU's strerror_r: safe in threads, never NULL. */
-  return cfi_error_set(error, CHANGEFEED_ERR_OPTION,
-                       "%s: %s cannot be read: %s", option, path,
-                       strerror_r(errno, why, sizeof why));
-}
-
-int cfi_transfer_check(const cfi_settings *s, cfi_error *error) {
-  const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
-  int rc = check_file("ca_file", s->ca_file, error);
-
-  if (rc == CHANGEFEED_OK)
-    rc = check_file("client_cert", s->client_cert, error);
-  if (rc == CHANGEFEED_OK)
-    rc = check_file("client_key", s->client_key, error);
-  if (rc != CHANGEFEED_OK)
-    return rc;
-  if (curl->version_num < 0x075500)
-    return cfi_error_set(error, CHANGEFEED_ERR_UNSUPPORTED,
-                         "libcurl %s is too old: 7.85.0 or later is needed",
-                         curl->version);
-  if (s->unix_socket != NULL &&
-      (curl->features & CURL_VERSION_UNIX_SOCKETS) == 0)
-    return cfi_error_set(error, CHANGEFEED_ERR_UNSUPPORTED,
-                         "unix_socket: this libcurl has no unix sockets");
-  if (s->http_version == CFI_HTTP_2 &&
-      (curl->features & CURL_VERSION_HTTP2) == 0)
-    return cfi_error_set(error, CHANGEFEED_ERR_UNSUPPORTED,
-                         "http_version: this libcurl has no HTTP/2");
-  return CHANGEFEED_OK;
 }
 
 /* ---- libcurl's callbacks ---- */
@@ -119,20 +82,22 @@ static bool session_cookie(const char *value, size_t *len, int64_t *age_ms) {
 static void note_head(cfi_transfer *t, long status) {
   cfi_head head = {.status = (int)status, .cookie_age_ms = -1};
   struct curl_header *h = NULL;
-  char *cookie = NULL, *location = NULL;
+  char *cookie = NULL, *location = NULL, *at = NULL;
   const char *to = header_of(t->easy, "Location");
   size_t len;
 
   head.retry_after = header_of(t->easy, "Retry-After");
-  for (size_t i = 0; curl_easy_header(t->easy, "Set-Cookie", i, CURLH_HEADER,
-                                      -1, &h) == CURLHE_OK;
+  for (size_t i = 0;
+       !t->foreign && curl_easy_header(t->easy, "Set-Cookie", i, CURLH_HEADER,
+                                       -1, &h) == CURLHE_OK;
        i++)
     if (session_cookie(h->value, &len, &head.cookie_age_ms)) {
       cookie = cfi_strndup(t->alloc, h->value, len);
       break;
     }
-  if (to != NULL)
-    location = cfi_url_shown(t->alloc, to);
+  if (to != NULL &&
+      curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &at) == CURLE_OK)
+    location = cfi_redirect_shown(t->alloc, at, to);
   head.cookie = cookie;
   head.location = location;
   cfi_feed_note_head(t->feed, &head);
@@ -155,8 +120,9 @@ static size_t on_header(char *line, size_t size, size_t count, void *user) {
     return len;
   if (status >= 300 && status < 400 && t->feed->set.follow_redirects != 0 &&
       header_of(t->easy, "Location") != NULL)
-    return len;
-  note_head(t, status);
+    t->moving = true;
+  else
+    note_head(t, status);
   return len;
 }
 
@@ -164,8 +130,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
   cfi_transfer *t = user;
   bool fail = false;
 
-  if (!t->feed->has_head) /* the body of a redirect that was given up */
-    note_head(t, 0);
+  if (t->moving)
+    return size * count;
   if (cfi_feed_receive(t->feed, data, size * count, &fail)) {
     t->sockets.noted(t->feed);
     return size * count;
@@ -218,7 +184,6 @@ static CURLcode set_basics(cfi_transfer *t) {
   SET(CURLOPT_NOSIGNAL, 1L);
   SET(CURLOPT_QUICK_EXIT, 1L); /* else a cancel waits for the resolver */
   SET(CURLOPT_PROTOCOLS_STR, "http,https");
-  SET(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
   SET(CURLOPT_WRITEFUNCTION, on_body);
   SET(CURLOPT_WRITEDATA, t);
   SET(CURLOPT_HEADERFUNCTION, on_header);
@@ -261,11 +226,6 @@ static CURLcode set_way(cfi_transfer *t) {
     SET(CURLOPT_KEYPASSWD, s->client_key_password);
   SET(CURLOPT_SSL_VERIFYPEER, s->tls_verify != 0 ? 1L : 0L);
   SET(CURLOPT_SSL_VERIFYHOST, s->tls_verify != 0 ? 2L : 0L);
-  if (s->follow_redirects != 0) {
-    SET(CURLOPT_FOLLOWLOCATION, 1L);
-    SET(CURLOPT_MAXREDIRS, (long)MAX_REDIRECTS);
-    SET(CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
-  }
   /* Also what was compressed unasked is read. */
   SET(CURLOPT_ACCEPT_ENCODING, "");
   return rc;
@@ -315,11 +275,13 @@ static CURLcode set_headers(cfi_transfer *t, const cfi_request *request) {
 
   if (s->compression == 0)
     ok = ok && add_header(t, "Accept-Encoding:", "");
-  if (request->authorization != NULL)
-    ok = ok && add_header(t, "Authorization: ", request->authorization);
   if (request->body != NULL)
     ok = ok && add_header(t, "Content-Type: ", request->content_type) &&
          add_header(t, "Expect:", "");
+  for (t->last_plain = t->headers; ok && t->last_plain->next != NULL;)
+    t->last_plain = t->last_plain->next;
+  if (request->authorization != NULL)
+    ok = ok && add_header(t, "Authorization: ", request->authorization);
   for (size_t i = 0; ok && i < s->header.count; i++)
     ok = add_header(t, s->header.items[i], "");
   if (!ok)
@@ -366,7 +328,9 @@ int cfi_transfer_start(cfi_transfer *t, const cfi_request *request,
     return start_failed(t, CURLE_OUT_OF_MEMORY, error);
   curl_easy_reset(t->easy);
   t->text[0] = '\0';
-  t->refused = t->failed = false;
+  t->refused = t->failed = t->moving = t->foreign = false;
+  t->moves = 0;
+  t->login = request->ask == CFI_ASK_LOGIN;
   rc = set_basics(t);
   if (rc == CURLE_OK)
     rc = set_way(t);
@@ -393,7 +357,7 @@ void cfi_transfer_cancel(cfi_transfer *t) {
   if (t->easy != NULL)
     curl_easy_reset(t->easy); /* lets go of credentials and headers */
   curl_slist_free_all(t->headers);
-  t->headers = NULL;
+  t->headers = t->last_plain = NULL;
   t->refused = false;
 }
 
@@ -404,6 +368,60 @@ void cfi_transfer_unblock(cfi_transfer *t) {
   /* Offers what was refused again, at once. A failure of it ends the transfer
      and is told with its outcome. */
   (void)curl_easy_pause(t->easy, CURLPAUSE_CONT);
+}
+
+/* ---- redirects ---- */
+
+/* What another origin must not see. */
+static CURLcode drop_secrets(cfi_transfer *t) {
+  CURLcode rc = CURLE_OK;
+
+  curl_slist_free_all(t->last_plain->next);
+  t->last_plain->next = NULL;
+  t->foreign = true;
+  SET(CURLOPT_USERNAME, NULL);
+  SET(CURLOPT_PASSWORD, NULL);
+  SET(CURLOPT_XOAUTH2_BEARER, NULL);
+  SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+  SET(CURLOPT_COOKIE, NULL);
+  return rc;
+}
+
+static CURLcode refuse_move(cfi_transfer *t, CURLcode code, const char *why,
+                            const char *to) {
+  char *shown = cfi_redirect_shown(t->alloc, NULL, to);
+
+  (void)snprintf(t->text, sizeof t->text, "%s %s", why,
+                 shown != NULL ? shown : "");
+  cfi_free(t->alloc, shown);
+  return code;
+}
+
+/* The same request again, where the answer said. CURLE_OK: it runs. */
+static CURLcode move(cfi_transfer *t) {
+  char *from = NULL, *to = NULL;
+  CURLcode rc = curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &from);
+
+  if (rc == CURLE_OK)
+    rc = curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &to);
+  if (rc != CURLE_OK || to == NULL)
+    return rc != CURLE_OK ? rc : CURLE_WEIRD_SERVER_REPLY;
+  if (t->moves++ == MAX_REDIRECTS)
+    return refuse_move(t, CURLE_TOO_MANY_REDIRECTS,
+                       "the redirects have no end, the last one is to", to);
+  if (!cfi_redirect_same_origin(from, to)) {
+    if (t->login)
+      return refuse_move(t, CURLE_WEIRD_SERVER_REPLY,
+                         "a password is not sent to the redirect's target", to);
+    rc = drop_secrets(t);
+  }
+  t->moving = false;
+  (void)curl_multi_remove_handle(t->multi, t->easy);
+  SET(CURLOPT_HTTPHEADER, t->headers);
+  SET(CURLOPT_URL, to);
+  if (rc == CURLE_OK && curl_multi_add_handle(t->multi, t->easy) != CURLM_OK)
+    rc = CURLE_OUT_OF_MEMORY;
+  return rc;
 }
 
 /* ---- the outcome ---- */
@@ -438,6 +456,8 @@ void cfi_transfer_done(cfi_transfer *t, CURLcode code) {
   long sys_errno = 0;
   char text[CURL_ERROR_SIZE];
 
+  if (code == CURLE_OK && t->moving && (code = move(t)) == CURLE_OK)
+    return;
   if (code != CURLE_OK) {
     outcome.code = t->failed ? CHANGEFEED_ERR_NOMEM : code_of(code);
     outcome.fatal = code == CURLE_PEER_FAILED_VERIFICATION;

@@ -27,9 +27,14 @@ typedef struct cfi_transfer {
   cfi_sockets sockets;
   changefeed *feed;
   struct curl_slist *headers;
-  bool active;  /* added to multi */
-  bool refused; /* the feed had no room: libcurl is paused */
-  bool failed;  /* the write callback gave up: no memory */
+  struct curl_slist *last_plain; /* those behind it are for one origin only */
+  bool active;                   /* added to multi */
+  bool refused;                  /* the feed had no room: libcurl is paused */
+  bool failed;                   /* the write callback gave up: no memory */
+  bool login;                    /* the body is a secret */
+  bool moving;  /* this answer is a redirect that is followed */
+  bool foreign; /* on another origin than the request was for */
+  unsigned moves;
   char text[CURL_ERROR_SIZE];
 } cfi_transfer;
 
