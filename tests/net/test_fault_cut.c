@@ -184,7 +184,7 @@ static void cut_body(const cutting *how, enum cft_then then, int pieces) {
   cut_everywhere(
       how,
       (cft_fault){.on = how->on, .times = 1, .cut = CFT_CUT_BODY, .then = then},
-      body);
+      body, pieces);
 }
 
 /* ---- bodies ---- */
@@ -237,7 +237,7 @@ static void cut_head(const cutting *how, enum cft_then then) {
       how,
       (cft_fault){
           .on = how->on, .times = 1, .cut = CFT_CUT_RESPONSE, .then = then},
-      head - 1);
+      head - 1, WHOLE);
 }
 
 START_TEST(test_cut_head_by_fin_at_every_byte) {
