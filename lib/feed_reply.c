@@ -166,8 +166,9 @@ static bool hides_front_page(const changefeed *f) {
          (f->status == 403 || f->status == 404 || f->status == 405);
 }
 
+/* Also a cookie of before, which is to be renewed, is none. */
 static void on_login(changefeed *f) {
-  if (f->cookie == NULL)
+  if (f->cookie == NULL || cfi_feed_now(f) >= f->cookie_until_ms)
     fault_protocol(f, "the answer holds no AuthSession cookie");
   else
     cfi_feed_response_over(f);
