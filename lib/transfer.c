@@ -153,6 +153,11 @@ static int on_connected(void *user, char *remote_ip, char *local_ip,
   (void)local_ip;
   (void)remote_port;
   (void)local_port;
+  if (t->connected && !cfi_feed_note_again(t->feed)) {
+    t->held_back = true;
+    return CURL_PREREQFUNC_ABORT;
+  }
+  t->connected = true;
   cfi_feed_note_connected(t->feed);
   t->sockets.noted(t->feed);
   return CURL_PREREQFUNC_OK;
@@ -329,6 +334,7 @@ int cfi_transfer_start(cfi_transfer *t, const cfi_request *request,
   curl_easy_reset(t->easy);
   t->text[0] = '\0';
   t->refused = t->failed = t->moving = t->foreign = false;
+  t->connected = t->held_back = false;
   t->moves = 0;
   t->login = request->ask == CFI_ASK_LOGIN;
   rc = set_basics(t);
@@ -415,7 +421,7 @@ static CURLcode move(cfi_transfer *t) {
                          "a password is not sent to the redirect's target", to);
     rc = drop_secrets(t);
   }
-  t->moving = false;
+  t->moving = t->connected = false;
   (void)curl_multi_remove_handle(t->multi, t->easy);
   SET(CURLOPT_HTTPHEADER, t->headers);
   SET(CURLOPT_URL, to);
@@ -466,7 +472,13 @@ void cfi_transfer_done(cfi_transfer *t, CURLcode code) {
       outcome.sys_errno = (int)sys_errno;
   }
   memcpy(text, t->text, sizeof text);
-  outcome.text = text[0] != '\0' ? text : curl_easy_strerror(code);
+  /* With an '@' it quotes a URL, the environment's proxy for instance. */
+  outcome.text = text[0] != '\0' && strchr(text, '@') == NULL
+                     ? text
+                     : curl_easy_strerror(code);
+  if (t->held_back)
+    outcome.text = "the server has closed the connection, and the rate limit "
+                   "forbids another request now";
   if (code == CURLE_OK && !t->feed->has_head)
     note_head(t, 0); /* HTTP/0.9 or nothing at all */
   cfi_transfer_cancel(t);
