@@ -6,7 +6,6 @@ int main(int argc, char **argv) {
   const changefeed_change *change;
   changefeed_options *options;
   changefeed *feed;
-  int rc;
 
   if (argc != 2 || changefeed_options_new(&options) != CHANGEFEED_OK)
     return 2;
@@ -15,7 +14,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "%s\n", changefeed_options_error(options));
     return 2;
   }
-  while ((rc = changefeed_next(feed, -1, &change)) == CHANGEFEED_OK) {
+  while (changefeed_next(feed, -1, &change) == CHANGEFEED_OK) {
     printf("%s %s\n", change->id.data,
            change->flags & CHANGEFEED_DELETED ? "deleted" : "changed");
     fflush(stdout);

@@ -48,10 +48,10 @@ async function perform(name, count, events = [], rest = 0) {
   for (const { act, seen } of events) {
     await act(`/${database}`);
     if (seen !== undefined)
-      await wire.until((p) => rowsOf(p.body).length >= seen || p.complete, `${seen} rows`);
+      await wire.until((p) => p && (rowsOf(p.body).length >= seen || p.complete), `${seen} rows`);
   }
   await wire.ended();
-  const answer = await wire.until((p) => p.rest.length >= rest, 'bytes after the end');
+  const answer = await wire.until((p) => p && p.rest.length >= rest, 'bytes after the end');
   wire.close();
   return answer;
 }
@@ -137,7 +137,7 @@ describe('a waiting feed', { concurrency: true }, () => {
     const wire = server.feed('/announced/_changes?feed=continuous&heartbeat=60000');
     await wire.until((p) => p?.chunks.length === 1, 'first chunk');
     await server.ok('PUT', '/announced/x', {});
-    const { chunks } = await wire.until((p) => p.chunks.length === 3, 'row');
+    const { chunks } = await wire.until((p) => p?.chunks.length === 3, 'row');
     assert.deepStrictEqual(chunks.slice(0, 2), ['\n', '\n']);
     assert.strictEqual(rowsOf(chunks[2])[0].id, 'x');
     wire.close();
@@ -151,7 +151,7 @@ describe('a waiting feed', { concurrency: true }, () => {
     for (let n = 1; n <= 20; n++) {
       await server.ok('PUT', `/prompt/x${n}`, {});
       const start = Date.now();
-      await wire.until((p) => rowsOf(p.body).length === n, 'row');
+      await wire.until((p) => p && rowsOf(p.body).length === n, 'row');
       late.push(Date.now() - start);
     }
     late.sort((a, b) => a - b); // a busy machine may pause now and then

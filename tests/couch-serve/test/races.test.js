@@ -166,7 +166,7 @@ for (const { kind, args, bulk } of KINDS) {
           await Promise.all([...Array(writes).keys()].map((n) =>
             server.ok('PUT', `/${name}/${round}-${n}`, { n, pad })));
           for (const { wire, query } of feeds)
-            await wire.until((p) => rowsOf(p.body).length === wanted, `row ${wanted} of ${query}`);
+            await wire.until((p) => p && rowsOf(p.body).length === wanted, `row ${wanted} of ${query}`);
         }
         for (const { wire } of feeds) wire.close();
       });

@@ -221,7 +221,7 @@ describe('with an admin', { concurrency: true }, () => {
     await wire.until((p) => p?.chunks.length > 0, 'start');
     await server.ok('PUT', '/sec/_security', { members: { names: ['sue'] } }, admin);
     await server.ok('PUT', '/sec/x', {}, admin);
-    await wire.until((p) => rowsOf(p.body).length === 1, 'row');
+    await wire.until((p) => p && rowsOf(p.body).length === 1, 'row');
     assert.strictEqual(await status('GET', '/sec/_changes', undefined, joe), 403);
     wire.close();
   });
@@ -283,7 +283,7 @@ describe('many feeds', () => {
     const start = Date.now();
     await server.ok('PUT', '/db/x', {});
     await Promise.all(wires.map((wire) =>
-      wire.until((p) => rowsOf(p.body).length === 1, 'row')));
+      wire.until((p) => p && rowsOf(p.body).length === 1, 'row')));
     t.diagnostic(`${Date.now() - start} ms until all had the row`);
     wires.forEach((wire) => wire.close());
     const after = await timeOf100();
@@ -303,7 +303,7 @@ describe('the stock dialect', () => {
     const wire = server.feed('/db/_changes?feed=continuous&heartbeat=100');
     await wire.until((p) => p && /"seq":1\}?/.test(p.body), 'row');
     await server.ok('PUT', '/db/y', {});
-    await wire.until((p) => /"id":"y"/.test(p.body), 'row');
+    await wire.until((p) => p && /"id":"y"/.test(p.body), 'row');
     wire.close();
     await server.ask('GET', '/db/_changes?filter=no/such');
     await server.ok('GET', '/db');
