@@ -149,7 +149,7 @@ struct changefeed {
   int done_code, done_curl, done_errno;
   char done_text[256];
   char location[256];
-  uint64_t request_rows, request_bytes;
+  uint64_t request_rows, request_news, request_bytes; /* news: no repeats */
   bool tail; /* the feed's last word of this response was read */
   int64_t tail_ms;
   bool body_fault;     /* the body is not a feed, or holds an error; in error */
@@ -230,6 +230,9 @@ void cfi_feed_free(changefeed *f, bool save);
 
 /* Notes; they only record. */
 void cfi_feed_note_connected(changefeed *f);
+/* The connection used again was dead, and the world is about to ask once more
+   by itself. False: the rate limit forbids it. */
+bool cfi_feed_note_again(changefeed *f);
 void cfi_feed_note_head(changefeed *f, const cfi_head *head);
 /* False: not now; the world keeps the bytes and offers them again after
    unblock. fail is set when they cannot be taken at all. */

@@ -17,6 +17,13 @@ void cfi_feed_note_connected(changefeed *f) {
   f->connected_ms = cfi_feed_now(f);
 }
 
+bool cfi_feed_note_again(changefeed *f) {
+  if (!cfi_bucket_take(&f->bucket, cfi_feed_now(f)))
+    return false;
+  f->stats.requests++;
+  return true;
+}
+
 const char *cfi_feed_asked(const changefeed *f) {
   static const char *const names[] = {"the log-in at", "the server of",
                                       "the database", "the changes of",

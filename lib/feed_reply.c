@@ -249,7 +249,8 @@ static bool moved(const changefeed *f) {
 void cfi_feed_account(changefeed *f) {
   if (f->ask == CFI_ASK_LIVE && f->request_bytes != 0)
     f->silent_lives = 0;
-  if (!cfi_feed_asks_rows(f) || f->request_rows == 0 || !moved(f))
+  /* Repeats alone are no progress: a server may go round in circles. */
+  if (!cfi_feed_asks_rows(f) || f->request_news == 0 || !moved(f))
     f->stats.unproductive++;
   else
     cfi_bucket_refund(&f->bucket, cfi_feed_now(f));

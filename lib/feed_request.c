@@ -227,7 +227,7 @@ static void clear_request(changefeed *f) {
   f->done = f->done_fatal = false;
   f->done_code = f->done_curl = f->done_errno = 0;
   f->done_text[0] = f->location[0] = '\0';
-  f->request_rows = 0;
+  f->request_rows = f->request_news = 0;
   f->request_bytes = 0;
   f->tail = f->body_fault = f->renew = false;
   f->queue_limit = (size_t)f->set.max_queue_bytes;

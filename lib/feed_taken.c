@@ -73,6 +73,7 @@ static void take_one(changefeed *f, const cfi_held *held, bool acked) {
     f->stats.repeats++;
     f->repeat_run++;
   } else {
+    f->request_news++;
     cfi_feed_end_repeats(f);
   }
 }

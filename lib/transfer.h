@@ -32,6 +32,8 @@ typedef struct cfi_transfer {
   bool refused;                  /* the feed had no room: libcurl is paused */
   bool failed;                   /* the write callback gave up: no memory */
   bool login;                    /* the body is a secret */
+  bool connected;                /* the request went out once */
+  bool held_back;                /* not twice, for the rate limit's sake */
   bool moving;  /* this answer is a redirect that is followed */
   bool foreign; /* on another origin than the request was for */
   unsigned moves;
