@@ -82,8 +82,7 @@ static void fault_silence(changefeed *f) {
 
 /* Half a row belongs to the old connection: it ends between rows. */
 static bool renew_connection(changefeed *f) {
-  if (!f->renew || f->held_count != 0 || cfi_frame_inside(&f->frame) ||
-      f->queue.len != 0)
+  if (!f->renew || f->held_count != 0 || f->queue.len != 0)
     return false;
   cfi_feed_log(f, CHANGEFEED_LOG_DEBUG, "renewing the connection to %s",
                f->url.shown);

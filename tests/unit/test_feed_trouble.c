@@ -22,6 +22,20 @@ START_TEST(test_feed_backs_off_with_jitter_below_its_ceiling) {
 }
 END_TEST
 
+START_TEST(test_feed_backs_off_from_a_server_that_answers) {
+  int64_t sum = 0;
+
+  cft_world_open(&w, none);
+  for (int i = 0; i < 30; i++) {
+    cft_world_answer(&w, 503, "<html>busy</html>");
+    sum += w.last_delay_ms;
+    cft_world_to_deadline(&w);
+  }
+  ck_assert_int_gt(sum, 30 * 5000); /* no connect and no head resets it */
+  cft_world_close(&w);
+}
+END_TEST
+
 START_TEST(test_feed_makes_few_requests_whatever_the_server_does) {
   /* known failures 43, 45, 75 */
   static const char *const answers[] = {"{}", "<html>", "", "[]",
@@ -430,6 +444,7 @@ static Suite *feed_trouble_suite(void) {
   TCase *t = tcase_create("feed_trouble");
 
   tcase_add_test(t, test_feed_backs_off_with_jitter_below_its_ceiling);
+  tcase_add_test(t, test_feed_backs_off_from_a_server_that_answers);
   tcase_add_test(t, test_feed_makes_few_requests_whatever_the_server_does);
   tcase_add_test(t, test_feed_instantly_ending_feed_is_asked_once_a_second);
   tcase_add_test(t, test_feed_idle_longpolls_cost_no_delay);
