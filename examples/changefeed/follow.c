@@ -12,8 +12,15 @@
 #include "rows.h"
 #include "stopper.h"
 
-/* What a stop may still take, so that all of it stays below 300 ms. */
-enum { FLUSH_MS = 80, LINE_MS = 40, ERR_MS = 40, THREAD_MS = 20 };
+/* What a stop may still take, so that all of it, with the 100 ms of the
+   library, stays below 300 ms. Without a signal a thread may take its time. */
+enum {
+  FLUSH_MS = 60,
+  LINE_MS = 30,
+  ERR_MS = 30,
+  THREAD_MS = 60,
+  UNHURRIED_MS = 5000
+};
 
 typedef struct follower {
   const args *args;
@@ -216,7 +223,8 @@ static void close_all(follower *f, int status) {
 
   changefeed_close(f->feed);
   finish_messages(f);
-  until = clock_ms() + THREAD_MS;
+  until =
+      clock_ms() + (atomic_load(stopper_asked()) ? THREAD_MS : UNHURRIED_MS);
   if (!sink_close(&f->console.out, until) ||
       !sink_close(&f->console.err_sink, until))
     _exit(status);
