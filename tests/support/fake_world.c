@@ -76,6 +76,7 @@ static void on_state(changefeed *feed, const changefeed_event *event,
                  len != 0 ? " " : "", changefeed_state_name(event->state));
   w->last_state = event->state;
   w->last_delay_ms = event->delay_ms;
+  w->last_attempt = event->attempt;
   w->last_code = event->error != NULL ? event->error->code : 0;
 }
 

@@ -37,6 +37,7 @@ typedef struct cft_world {
   char states[CFT_WORLD_TEXT]; /* names of states told, with spaces */
   int last_state, last_code;
   int64_t last_delay_ms;
+  unsigned last_attempt;
   char reset_reason[128];
   unsigned resets;
   uint64_t rewind_rows;

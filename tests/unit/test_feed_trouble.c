@@ -36,6 +36,27 @@ START_TEST(test_feed_backs_off_from_a_server_that_answers) {
 }
 END_TEST
 
+START_TEST(test_feed_minute_of_health_starts_the_count_again) {
+  open_live(none);
+  for (int i = 0; i < 5; i++) {
+    cft_world_done(&w, CHANGEFEED_ERR_NETWORK);
+    cft_world_to_deadline(&w);
+  }
+  ck_assert_uint_eq(w.last_attempt, 0); /* of the state CONNECTING */
+  ck_assert_uint_eq(w.feed->backoff.failures, 5);
+  cft_world_greet(&w);
+  cft_world_answer(&w, 200, LIST("", "\"last_seq\":\"5-a\",\"pending\":0"));
+  cft_world_head(&w, 200, NULL);
+  for (int i = 0; i < 6; i++) {
+    cft_world_pass(&w, 10000);
+    ck_assert(cft_world_body(&w, "\n"));
+  }
+  cft_world_done(&w, CHANGEFEED_ERR_NETWORK);
+  ck_assert_uint_eq(w.last_attempt, 1);
+  cft_world_close(&w);
+}
+END_TEST
+
 START_TEST(test_feed_makes_few_requests_whatever_the_server_does) {
   /* known failures 43, 45, 75 */
   static const char *const answers[] = {"{}", "<html>", "", "[]",
@@ -445,6 +466,7 @@ static Suite *feed_trouble_suite(void) {
 
   tcase_add_test(t, test_feed_backs_off_with_jitter_below_its_ceiling);
   tcase_add_test(t, test_feed_backs_off_from_a_server_that_answers);
+  tcase_add_test(t, test_feed_minute_of_health_starts_the_count_again);
   tcase_add_test(t, test_feed_makes_few_requests_whatever_the_server_does);
   tcase_add_test(t, test_feed_instantly_ending_feed_is_asked_once_a_second);
   tcase_add_test(t, test_feed_idle_longpolls_cost_no_delay);
