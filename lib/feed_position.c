@@ -204,8 +204,11 @@ int cfi_feed_save(changefeed *f, cfi_error *error) {
   if (!cfi_window_position(&f->window, &seq, &len)) {
     if (view.has_position)
       return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
-    return CHANGEFEED_OK; /* a reset: the record of the old history stays
-                             until there is a position of the new one */
+    /* A reset: the record of the old history stays until there is a position
+       of the new one, and until then nothing is due. */
+    f->saved_moves = view.moves;
+    f->unsaved_ms = CFI_NEVER;
+    return CHANGEFEED_OK;
   }
   rc = encode_and_write(f, seq, f->stored_rows + view.acked, error);
   cfi_free(f->alloc, seq);

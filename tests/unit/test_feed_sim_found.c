@@ -1,0 +1,69 @@
+/*
+ * What the simulation (tests/couchsim) has found, each as the shortest story
+ * that shows it.
+ */
+#define _DEFAULT_SOURCE
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "scratch_dir.h"
+#include "support/fake_world.h"
+#include "support/unit.h"
+
+#define ROW(seq, id, rev)                                                      \
+  "{\"seq\":" seq ",\"id\":\"" id "\",\"changes\":[{\"rev\":\"" rev "\"}]}"
+#define LIST(rows, tail) "{\"results\":[\n" rows "\n],\n" tail "}\n"
+#define DATABASE(start)                                                        \
+  "{\"db_name\":\"db\",\"instance_start_time\":\"" start                       \
+  "\",\"update_seq\":\"1-x\"}"
+#define SERVER(version)                                                        \
+  "{\"couchdb\":\"Welcome\",\"version\":\"" version "\",\"uuid\":\"u1\"}"
+
+static cft_world w;
+static scratch_dir dir;
+
+/* Live, with a row behind it; the next request asks for what comes. */
+static void open_with_a_row(const char *const *options) {
+  cft_world_open(&w, options);
+  cft_world_greet(&w);
+  cft_world_answer(
+      &w, 200,
+      LIST(ROW("\"5-a\"", "x", "1-r"), "\"last_seq\":\"5-a\",\"pending\":0"));
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_LIVE);
+}
+
+START_TEST(test_feed_does_not_spin_while_there_is_no_position_after_a_reset) {
+  char where[sizeof dir.text + 8];
+  const char *const options[] = {"checkpoint", where, "checkpoint_interval_ms",
+                                 "0", NULL};
+
+  scratch_begin(&dir);
+  (void)snprintf(where, sizeof where, "file:%s", scratch_path(&dir, "place"));
+  open_with_a_row(options);
+  cft_world_done(&w, CHANGEFEED_ERR_NETWORK);
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_DATABASE);
+  cft_world_answer(&w, 200, DATABASE("78"));
+  ck_assert_uint_eq(w.resets, 1);
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_CATCHUP);
+  cft_world_head(&w, 200, NULL);
+  /* nothing of the new history is known yet, so nothing is to be saved */
+  ck_assert_int_gt(cfi_feed_deadline(w.feed), w.now_ms);
+  ck_assert(cft_world_body(&w, LIST("", "\"last_seq\":\"0-n\",\"pending\":0")));
+  ck_assert_uint_eq(w.feed->stats.saves, 2);
+  cft_world_close(&w);
+  scratch_end(&dir);
+}
+END_TEST
+
+static Suite *suite(void) {
+  Suite *s = suite_create("feed_sim_found");
+  TCase *tc = tcase_create("feed_sim_found");
+
+  tcase_add_test(
+      tc, test_feed_does_not_spin_while_there_is_no_position_after_a_reset);
+  suite_add_tcase(s, tc);
+  return s;
+}
+
+int main(void) { return cft_run(suite()); }
