@@ -81,6 +81,7 @@ for ((block = 0; block < 20; block++)); do
     fail "db_bulk"
 done
 late_reader
+: >err
 "$command" --format=doc --events --checkpoint=file:position "$url" >pipe 2>err &
 pid=$!
 wait_until blocked
@@ -116,6 +117,20 @@ expect "slow reader: status" 0 $?
 wait "$reader"
 expect "slow reader: rows" 20000 "$(lines drained)"
 expect_json "slow reader: rows" drained "o.doc.text.length === 2000"
+
+# Also when the feed has ended long before.
+late_reader
+: >err
+"$command" --once --include-docs --limit=100 --events "$url" >pipe 2>err &
+pid=$!
+has_ended() { grep -q '"state":"ended"' err; }
+wait_until has_ended
+sleep 0.5
+touch go
+wait "$pid"
+expect "late reader: status" 0 $?
+wait "$reader"
+expect "late reader: rows" 100 "$(lines drained)"
 
 # Both streams are one pipe that nobody reads.
 late_reader

@@ -53,7 +53,9 @@ start_peer --silent
 stop_when "silent server" was_asked TERM "$peer/db"
 
 # Nobody reads standard output.
-for ((n = 0; n < 20; n++)); do db_fill "$database" $((n * 1000)) $((n * 1000 + 999)); done
+for ((n = 0; n < 20; n++)); do
+  db_fill "$database" $((n * 1000)) $((n * 1000 + 999))
+done
 mkfifo pipe
 # It keeps the pipe open and reads nothing.
 # shellcheck disable=SC2217
@@ -62,21 +64,22 @@ reader=$!
 out=pipe
 stop_when "blocked" is_paused TERM "$url"
 out=out
-{ kill "$reader" && wait "$reader"; } 2>/dev/null
 
 # ---- more than one signal ----
 
 # Some callers send the same signal twice at once: still an orderly end.
 : >err
-"$command" --events "$url" >out 2>err &
+"$command" --events "$url" >pipe 2>err &
 pid=$!
-wait_until is_live
+wait_until is_paused
 kill -INT "$pid"
+sleep 0.02
 kill -INT "$pid" 2>/dev/null
 wait "$pid"
 expect "two at once: status" 0 $?
 expect "two at once: the end is told" '["end",0]' \
   "$(json_of err '[a.at(-1).event, a.at(-1).code]')"
+{ kill "$reader" && wait "$reader"; } 2>/dev/null
 
 # Started in the background by a shell without job control, SIGINT is ignored;
 # with nohup, SIGHUP is.
