@@ -100,7 +100,10 @@ bool cfi_feed_receive(changefeed *f, const void *data, size_t len, bool *fail) {
   }
   if (f->tail) /* after the last word only white space may come */
     return true;
-  if (f->lent || (f->queue.len != 0 && len > f->queue_limit - f->queue.len)) {
+  /* A first piece is taken whatever its length, so there may be more in the
+     queue than its limit. */
+  if (f->lent || (f->queue.len != 0 && (f->queue.len >= f->queue_limit ||
+                                        len > f->queue_limit - f->queue.len))) {
     f->blocked = true;
     return false;
   }

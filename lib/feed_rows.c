@@ -188,23 +188,25 @@ static bool may_deliver(const changefeed *f) {
           !atomic_load_explicit(f->halt, memory_order_relaxed));
 }
 
-int64_t cfi_feed_batch_due_ms(const changefeed *f) {
-  if (f->held_count == 0 || f->callbacks.on_batch == NULL ||
-      f->set.batch_delay_ms == 0 || !may_deliver(f))
-    return CFI_NEVER;
-  return f->held_ms + f->set.batch_delay_ms;
-}
-
 /* Rows not acknowledged are credit taken. */
-static size_t credit(changefeed *f) {
+static size_t credit(const changefeed *f) {
+  /* Looking takes the lock and changes nothing. */
+  changefeed *looked_at = (changefeed *)(uintptr_t)f;
   uint64_t unacked;
 
   if (f->set.auto_ack != 0)
     return SIZE_MAX;
-  unacked = cfi_window_look(&f->window).unacked;
+  unacked = cfi_window_look(&looked_at->window).unacked;
   return unacked >= (uint64_t)f->set.max_unacked
              ? 0
              : (size_t)((uint64_t)f->set.max_unacked - unacked);
+}
+
+int64_t cfi_feed_batch_due_ms(const changefeed *f) {
+  if (f->held_count == 0 || f->callbacks.on_batch == NULL ||
+      f->set.batch_delay_ms == 0 || !may_deliver(f) || credit(f) == 0)
+    return CFI_NEVER; /* or an acknowledgement will come, with a step */
+  return f->held_ms + f->set.batch_delay_ms;
 }
 
 static bool batch_is_ripe(const changefeed *f, size_t most) {

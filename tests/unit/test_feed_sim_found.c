@@ -56,12 +56,74 @@ START_TEST(test_feed_does_not_spin_while_there_is_no_position_after_a_reset) {
 }
 END_TEST
 
+START_TEST(
+    test_feed_with_more_in_the_queue_than_its_limit_is_not_out_of_memory) {
+  static const char *const small[] = {"max_queue_bytes", "4096", NULL};
+  static char rows[16384];
+  size_t len = (size_t)snprintf(rows, sizeof rows, "{\"results\":[\n");
+  bool fail;
+
+  while (len < 8000)
+    len += (size_t)snprintf(rows + len, sizeof rows - len, "%s,\n",
+                            ROW("\"1-a\"", "x", "1-r"));
+  cft_world_open(&w, small);
+  cft_world_greet(&w);
+  cft_world_head(&w, 200, NULL);
+  /* both before the feed has its turn, as libcurl hands them over */
+  ck_assert(cfi_feed_receive(w.feed, rows, len, &fail));
+  ck_assert(!cfi_feed_receive(w.feed, "\n", 1, &fail));
+  ck_assert(!fail);
+  cft_world_settle(&w);
+  ck_assert_uint_eq(w.unblocks, 1);
+  ck_assert(w.active);
+  ck_assert_uint_gt(w.rows, 100);
+  cft_world_close(&w);
+}
+END_TEST
+
+static int on_batch(changefeed *feed, const changefeed_change *const *changes,
+                    size_t count, void *user) {
+  (void)feed;
+  (void)changes;
+  ((cft_world *)user)->rows += count;
+  return CHANGEFEED_CONTINUE;
+}
+
+START_TEST(test_feed_does_not_spin_while_a_batch_waits_for_acknowledgements) {
+  static const char *const batches[] = {
+      "auto_ack",       "0",  "max_unacked", "2", "batch_max", "2",
+      "batch_delay_ms", "10", NULL};
+
+  cft_world_open(&w, batches);
+  w.feed->callbacks.on_change = NULL;
+  w.feed->callbacks.on_batch = on_batch;
+  cft_world_greet(&w);
+  cft_world_head(&w, 200, NULL);
+  ck_assert(cft_world_body(
+      &w, "{\"results\":[\n" ROW("\"1-a\"", "x", "1-r") "," ROW(
+              "\"2-a\"", "y", "1-r") "," ROW("\"3-a\"", "z", "1-r")));
+  ck_assert_uint_eq(w.rows, 2);
+  /* the third has waited long enough, but for two acknowledgements; passing
+     time fails when the feed wants to be called at once, for ever */
+  cft_world_pass(&w, 1000);
+  ck_assert_uint_eq(w.rows, 2);
+  ck_assert(cfi_window_ack(&w.feed->window, 1));
+  cft_world_settle(&w);
+  ck_assert_uint_eq(w.rows, 3);
+  cft_world_close(&w);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("feed_sim_found");
   TCase *tc = tcase_create("feed_sim_found");
 
   tcase_add_test(
       tc, test_feed_does_not_spin_while_there_is_no_position_after_a_reset);
+  tcase_add_test(
+      tc, test_feed_with_more_in_the_queue_than_its_limit_is_not_out_of_memory);
+  tcase_add_test(
+      tc, test_feed_does_not_spin_while_a_batch_waits_for_acknowledgements);
   suite_add_tcase(s, tc);
   return s;
 }
