@@ -6,6 +6,8 @@
 #include "support/peer_mini.h"
 #include "support/unit.h"
 
+#include <stdatomic.h>
+
 enum { LONG_MS = 20000 };
 
 static cft_mini *mini; /* another origin: the port differs */
@@ -16,9 +18,10 @@ static char url[128];
 
 static struct {
   int status;
-  bool log_in;     /* answers /_session itself */
-  bool forever;    /* to itself */
-  const char *raw; /* Location in place of the mini couch's */
+  bool log_in;         /* answers /_session itself */
+  atomic_bool forever; /* to itself */
+  /* Location in place of the mini couch's */
+  const char *_Atomic raw;
 } how;
 
 static void redirect(cft_conn *conn, void *user) {
@@ -32,8 +35,9 @@ static void redirect(cft_conn *conn, void *user) {
                             "Set-Cookie: AuthSession=c00kie-A; Max-Age=600\r\n",
                             "{\"ok\":true}");
     } else {
-      if (how.raw)
-        snprintf(headers, sizeof headers, "Location: %s\r\n", how.raw);
+      const char *raw = how.raw;
+      if (raw)
+        snprintf(headers, sizeof headers, "Location: %s\r\n", raw);
       else
         snprintf(headers, sizeof headers, "Location: %s%s\r\n",
                  how.forever ? "" : cft_peer_url(other), req->target);
@@ -48,7 +52,8 @@ static void setup(void) {
   mini = cft_mini_start(NULL);
   other = cft_mini_peer(mini);
   cft_mini_fill(mini, "d", 3);
-  memset(&how, 0, sizeof how);
+  how.log_in = how.forever = false;
+  how.raw = NULL;
   how.status = 307;
   front = cft_peer_start(NULL, redirect, NULL);
   snprintf(url, sizeof url, "%s/db", cft_peer_url(front));
@@ -87,8 +92,13 @@ static void expect_always_sent(const cft_peer *peer, const char *text) {
         strstr(cft_peer_request(peer, CFT_ANY, i)->head, text));
 }
 
+/* A delay may be 0: the state itself is easily missed. */
+static bool has_waited(void *user) {
+  return cft_follow_times(user, CHANGEFEED_STATE_WAITING) != 0;
+}
+
 static const cft_seen_state *first_fault(void) {
-  ck_assert(cft_follow_until_state(&f, CHANGEFEED_STATE_WAITING, LONG_MS));
+  ck_assert(cft_loop_until(f.loop, has_waited, &f, LONG_MS));
   return cft_follow_last(&f, CHANGEFEED_STATE_WAITING);
 }
 
