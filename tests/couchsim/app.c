@@ -1,0 +1,338 @@
+/*
+ * The application: takes rows, acknowledges them in any order and late, keeps
+ * the position in memory of its own, pauses, gives up, crashes.
+ */
+#include <string.h>
+
+#include "sim.h"
+#include "support/mem.h"
+
+/* ---- the store ---- */
+
+static int load(void *ctx, const char *key,
+                int (*put)(void *sink, const char *data, size_t len),
+                void *sink) {
+  sim *s = ctx;
+
+  (void)key;
+  return s->record.data != NULL ? put(sink, s->record.data, s->record.len) : 0;
+}
+
+static void keep_record(sim *s, const char *data, size_t len) {
+  free(s->record.data);
+  s->record.data = cft_memdup(data, len);
+  s->record.len = len;
+  s->record.tag = s->place_tag;
+  s->record.raced = s->raced;
+}
+
+static int save(void *ctx, const char *key, const char *data, size_t len) {
+  sim *s = ctx;
+
+  (void)key;
+  if (s->dead)
+    return -1;
+  sim_check_saved(s, data, len);
+  if (!s->healing && sim_chance(s, s->config.save_fault)) {
+    s->counts.save_faults++;
+    sim_trail(s, "save fails");
+    return -1;
+  }
+  /* A crash before the bytes are safe, and one right behind it. */
+  if (!s->healing && s->config.may_crash && sim_chance(s, 2)) {
+    s->dead = true;
+    if (sim_chance(s, 500))
+      keep_record(s, data, len);
+    sim_trail(s, "crash inside a save");
+    return 0;
+  }
+  s->counts.saves++;
+  keep_record(s, data, len);
+  return 0;
+}
+
+/* ---- rows ---- */
+
+static void add_given(sim *s, uint64_t ordinal, unsigned tag, unsigned doc,
+                      uint32_t number) {
+  sim_given *g;
+
+  s->given =
+      cft_room(s->given, s->given_count, &s->given_cap, sizeof *s->given);
+  g = &s->given[s->given_count++];
+  *g = (sim_given){ordinal, tag, doc, number, false};
+}
+
+static void add_place(sim *s, const changefeed_change *change, unsigned tag) {
+  sim_place *p;
+
+  s->place_tag = tag;
+  if (change->seq.data == NULL || change->seq.len >= SIM_SEQ_TEXT)
+    return;
+  s->places =
+      cft_room(s->places, s->place_count, &s->place_cap, sizeof *s->places);
+  p = &s->places[s->place_count++];
+  p->ordinal = change->ordinal;
+  memcpy(p->text, change->seq.data, change->seq.len);
+  p->text[change->seq.len] = '\0';
+}
+
+/* From now on the application would not want this row again. */
+static void settle(sim *s, sim_given *g) {
+  if (g->acked)
+    return;
+  g->acked = true;
+  if (g->number > s->acked[g->tag][g->doc])
+    s->acked[g->tag][g->doc] = g->number;
+}
+
+static void acknowledge(sim *s, size_t index, bool all) {
+  uint64_t ordinal = s->given[index].ordinal;
+  bool known = all ? cfi_window_ack(&s->feed->window, ordinal)
+                   : cfi_window_ack_one(&s->feed->window, ordinal);
+
+  if (!known)
+    sim_violate(s, "row %llu cannot be acknowledged",
+                (unsigned long long)ordinal);
+  for (size_t i = all ? s->given_head : index; i <= index; i++)
+    settle(s, &s->given[i]);
+  sim_trail(s, "ack %s %llu", all ? "up to" : "one",
+            (unsigned long long)ordinal);
+  atomic_fetch_or(&s->feed->mail, (unsigned)CFI_MAIL_ACK);
+  s->poke = true;
+}
+
+void sim_app_ack_some(sim *s) {
+  size_t open = s->given_count - s->given_head, index;
+
+  if (!s->config.manual || open == 0)
+    return;
+  index = s->given_head + (size_t)sim_pick(s, open);
+  if (!s->given[index].acked)
+    acknowledge(s, index, sim_chance(s, 400));
+  while (s->given_head < s->given_count && s->given[s->given_head].acked)
+    s->given_head++;
+}
+
+void sim_app_ack_all(sim *s) {
+  if (s->config.manual && s->given_head < s->given_count) {
+    acknowledge(s, s->given_count - 1, true);
+    s->given_head = s->given_count;
+  }
+}
+
+static int verdict(sim *s) {
+  const sim_config *c = &s->config;
+
+  if (s->healing)
+    return CHANGEFEED_CONTINUE;
+  if (c->may_crash && sim_chance(s, 2)) {
+    s->dead = true;
+    sim_trail(s, "crash inside a callback");
+    return CHANGEFEED_CONTINUE;
+  }
+  if (sim_chance(s, c->later)) {
+    s->counts.laters++;
+    s->resume_at_ms = s->now_ms + sim_between(s, 0, 60000);
+    return CHANGEFEED_LATER;
+  }
+  if (sim_chance(s, c->give_up)) {
+    s->gave_up = true;
+    return -7;
+  }
+  if (sim_chance(s, c->stop_verdict))
+    return CHANGEFEED_STOP;
+  if (sim_chance(s, c->pause)) {
+    atomic_store(&s->feed->paused, true);
+    s->counts.pauses++;
+    s->resume_at_ms = s->now_ms + sim_between(s, 0, 60000);
+  }
+  return CHANGEFEED_CONTINUE;
+}
+
+static int take(sim *s, const changefeed_change *const *changes, size_t count) {
+  unsigned tag = 0, doc = 0;
+  uint32_t number = 0;
+  int answer;
+
+  if (s->dead)
+    return CHANGEFEED_CONTINUE;
+  for (size_t i = 0; i < count && !s->violated; i++) {
+    if (changes[i]->ordinal != s->ordinal + 1 + i)
+      sim_violate(s, "ordinal %llu after %llu",
+                  (unsigned long long)changes[i]->ordinal,
+                  (unsigned long long)(s->ordinal + i));
+    sim_check_row(s, changes[i], &tag, &doc, &number);
+  }
+  answer = verdict(s);
+  sim_trail(s, "%zu rows up to %llu (doc%u, update %u): %d", count,
+            (unsigned long long)(s->ordinal + count), doc, (unsigned)number,
+            answer);
+  if (s->dead || s->violated ||
+      (answer != CHANGEFEED_CONTINUE && answer != CHANGEFEED_STOP))
+    return answer;
+  for (size_t i = 0; i < count; i++) {
+    sim_check_row(s, changes[i], &tag, &doc, &number);
+    if (number > s->seen[tag][doc])
+      s->seen[tag][doc] = number;
+    add_place(s, changes[i], tag);
+    add_given(s, changes[i]->ordinal, tag, doc, number);
+    if (!s->config.manual)
+      settle(s, &s->given[s->given_count - 1]);
+    s->app_tag = tag;
+    s->app_knows_tag = true;
+  }
+  if (!s->config.manual)
+    s->given_head = s->given_count;
+  s->ordinal += count;
+  s->counts.rows += count;
+  s->request_rows += count;
+  /* Workers may be done before the callback is. */
+  if (s->config.manual && !s->healing && sim_chance(s, 100))
+    acknowledge(s, s->given_count - 1, false);
+  return answer;
+}
+
+static int on_change(changefeed *feed, const changefeed_change *change,
+                     void *user) {
+  (void)feed;
+  return take(user, &change, 1);
+}
+
+static int on_batch(changefeed *feed, const changefeed_change *const *changes,
+                    size_t count, void *user) {
+  (void)feed;
+  return take(user, changes, count);
+}
+
+/* ---- the rest ---- */
+
+static void on_state(changefeed *feed, const changefeed_event *event,
+                     void *user) {
+  sim *s = user;
+
+  (void)feed;
+  if (s->dead)
+    return;
+  sim_trail(s, "state %s%s%s", changefeed_state_name(event->state),
+            event->error != NULL ? ": " : "",
+            event->error != NULL ? event->error->message : "");
+  s->last_state = event->state;
+  s->last_code = event->error != NULL ? event->error->code : 0;
+  if (event->state == CHANGEFEED_STATE_LIVE)
+    sim_check_live(s);
+  if (event->state == CHANGEFEED_STATE_WAITING)
+    sim_check_delay(s, event->delay_ms);
+  if (event->state == CHANGEFEED_STATE_FAILED)
+    sim_check_failed(s, event->error);
+}
+
+static int on_reset(changefeed *feed, const char *reason, void *user) {
+  sim *s = user;
+
+  (void)feed;
+  if (s->dead)
+    return CHANGEFEED_CONTINUE;
+  sim_trail(s, "reset: %s", reason);
+  s->counts.resets++;
+  s->resets_this_life++;
+  sim_check_reset(s, reason);
+  s->app_knows_tag = s->raced = false;
+  s->place_count = 0;
+  s->given_head = s->given_count; /* what is not acknowledged is forgotten */
+  return CHANGEFEED_CONTINUE;
+}
+
+static void on_log(changefeed *feed, int level, const char *text, size_t len,
+                   void *user) {
+  sim *s = user;
+
+  (void)feed;
+  (void)len;
+  if (!s->dead)
+    sim_trail(s, "log %d: %s", level, text);
+}
+
+/* ---- lives ---- */
+
+static int64_t now(void *ctx) { return ((sim *)ctx)->now_ms; }
+
+static int64_t wall(void *ctx) { return ((sim *)ctx)->now_ms + 1700000000000; }
+
+static void check(sim *s, int rc, const char *what) {
+  if (rc != CHANGEFEED_OK)
+    sim_violate(s, "%s: %s", what, changefeed_options_error(s->options));
+}
+
+static void make_options(sim *s) {
+  changefeed_callbacks callbacks = CHANGEFEED_CALLBACKS_INIT;
+  changefeed_store store = CHANGEFEED_STORE_INIT;
+
+  if (changefeed_options_new(&s->options) != CHANGEFEED_OK)
+    abort();
+  for (const char *const *o = s->config.options; *o != NULL; o += 2)
+    check(s, changefeed_options_set(s->options, o[0], o[1]), o[0]);
+  if (s->config.batch)
+    callbacks.on_batch = on_batch;
+  else
+    callbacks.on_change = on_change;
+  callbacks.on_state = on_state;
+  callbacks.on_reset = on_reset;
+  callbacks.on_log = on_log;
+  callbacks.user = s;
+  check(s, changefeed_options_set_callbacks(s->options, &callbacks),
+        "callbacks");
+  store.load = load;
+  store.save = save;
+  store.ctx = s;
+  check(s, changefeed_options_set_store(s->options, &store), "store");
+}
+
+static void new_life(sim *s) {
+  s->dead = s->stopping = s->gave_up = s->was_live = s->live_known = false;
+  s->ordinal = 0;
+  s->given_count = s->given_head = s->place_count = 0;
+  s->resets_this_life = 0;
+  memcpy(s->seen, s->acked, sizeof s->seen);
+  s->app_knows_tag = s->record.data != NULL;
+  s->app_tag = s->place_tag = s->record.tag;
+  s->raced = s->record.raced;
+  s->missing_seen = s->checked_any = false;
+  s->rate_ms = 0;
+  s->request_counts = false;
+  s->request_rows = 0;
+  s->resume_at_ms = s->stop_step_ms = CFI_NEVER;
+  s->last_state = -1;
+}
+
+void sim_app_open(sim *s) {
+  cfi_feed_config config = {0};
+  cfi_error error;
+
+  new_life(s);
+  if (s->options == NULL)
+    make_options(s);
+  cfi_error_clear(&error);
+  config.alloc = &s->alloc;
+  config.clock = (cfi_clock){now, wall, s};
+  config.seed = cfi_random_next(&s->random) | 1;
+  config.world = sim_net_world;
+  config.world.ctx = s;
+  if (s->violated)
+    return;
+  if (cfi_feed_new(&s->feed, s->options, &config, &error) != CHANGEFEED_OK)
+    sim_violate(s, "cannot open: %s", error.text);
+  else
+    sim_trail(s, "opened, position %.*s", (int)s->feed->resume.len,
+              cfi_buf_data(&s->feed->resume));
+  s->poke = true;
+}
+
+void sim_app_close(sim *s, bool save_it) {
+  if (s->feed == NULL)
+    return;
+  cfi_feed_free(s->feed, save_it);
+  s->feed = NULL;
+  if (s->conn.open)
+    sim_violate(s, "the feed is closed, its connection is not");
+}

@@ -1,0 +1,277 @@
+/*
+ * The rules: what a follower may not do, whatever the world does to it. Each is
+ * told from the outside, by what the application and the server see, with a
+ * second bookkeeping of its own.
+ */
+#include <string.h>
+
+#include "sim.h"
+
+enum { BURST = 5, RATE_MS = 1000, STOP_MS = 100, STEPS_MAX = 100 };
+
+/* ---- rows: none invented, none of another history without a word ---- */
+
+static void check_history(sim *s, unsigned tag) {
+  if (!s->app_knows_tag || tag == s->app_tag)
+    return;
+  if (!s->conn.race || s->strict)
+    sim_violate(s, "rows of history %u after those of %u without a reset", tag,
+                s->app_tag);
+}
+
+void sim_check_row(sim *s, const changefeed_change *change, unsigned *tag,
+                   unsigned *doc, uint32_t *number) {
+  const sim_update *u;
+  char id[3 + CFI_INT_TEXT] = "doc";
+
+  if (s->stopping)
+    sim_violate(s, "a row after stop");
+  if (change->rev_count != 1 ||
+      !sim_rev_parse(&s->model, change->revs[0].data, tag, doc, number)) {
+    sim_violate(s, "a row that nobody wrote: %.*s", (int)change->row.len,
+                change->row.data);
+    return;
+  }
+  u = sim_model_update(&s->model, *tag, sim_model_shard(&s->model, *doc),
+                       *number);
+  (void)cfi_str_from_int(id + 3, *doc);
+  if (!cfi_str_equal(change->id, id) ||
+      u->deleted != ((change->flags & CHANGEFEED_DELETED) != 0) ||
+      s->config.include_docs != ((change->flags & CHANGEFEED_DOC) != 0))
+    sim_violate(s, "a row is not as it was written: %.*s", (int)change->row.len,
+                change->row.data);
+  if (change->row.data[change->row.len] != '\0')
+    sim_violate(s, "a row is not terminated");
+  check_history(s, *tag);
+}
+
+/* ---- live: only when the server has said so, and it is true ---- */
+
+void sim_check_live(sim *s) {
+  const sim_conn *c = &s->conn;
+
+  if (s->live_known)
+    return;
+  s->live_known = true;
+  if (c->ask != CFI_ASK_CATCHUP || !c->tail_written ||
+      c->delivered < c->tail_at) {
+    sim_violate(s, "live before the server has said so");
+    return;
+  }
+  if (c->plan.end_rows != 0 && c->pending > 0 && c->rows != 0 &&
+      !s->config.filtered)
+    sim_violate(s, "live although %lld are pending", (long long)c->pending);
+  for (unsigned doc = 0; doc < SIM_DOCS; doc++)
+    if (sim_doc_matches(s, doc) && !c->race && !s->raced &&
+        c->snapshot[doc] > s->seen[c->tag][doc] && c->plan.end_rows == 0)
+      sim_violate(s, "live without update %u of doc%u",
+                  (unsigned)c->snapshot[doc], doc);
+}
+
+/* ---- positions ---- */
+
+static uint64_t first_unacked(const sim *s) {
+  return s->given_head < s->given_count ? s->given[s->given_head].ordinal
+                                        : s->ordinal + 1;
+}
+
+/* The position was stated by the server behind rows all acknowledged. */
+static bool is_place(sim *s, const char *seq) {
+  uint64_t limit;
+
+  while (s->given_head < s->given_count && s->given[s->given_head].acked)
+    s->given_head++;
+  limit = first_unacked(s);
+  for (size_t i = s->place_count; i-- != 0;)
+    if (s->places[i].ordinal < limit && strcmp(s->places[i].text, seq) == 0)
+      return true;
+  return false;
+}
+
+/* All that lies before the position has been acknowledged, in this life or an
+   earlier one. */
+static void check_covered(sim *s, const char *seq) {
+  unsigned tag = s->place_tag;
+  sim_vec vec;
+
+  if (!sim_seq_parse(&s->model, seq, &tag, &vec)) {
+    sim_violate(s, "saved a position nobody wrote: %s", seq);
+    return;
+  }
+  for (unsigned doc = 0; doc < SIM_DOCS && !s->raced; doc++) {
+    uint32_t latest = s->model.history[tag].latest[doc];
+
+    if (sim_doc_matches(s, doc) &&
+        latest <= vec.at[sim_model_shard(&s->model, doc)] &&
+        s->acked[tag][doc] < latest)
+      sim_violate(s,
+                  "saved %s although update %u of doc%u is not "
+                  "acknowledged",
+                  seq, (unsigned)latest, doc);
+  }
+}
+
+void sim_check_saved(sim *s, const char *data, size_t len) {
+  cfi_checkpoint c = {0};
+  cfi_error error;
+
+  if (cfi_checkpoint_decode(&s->alloc, data, len, &c, &error) !=
+      CHANGEFEED_OK) {
+    sim_violate(s, "saved what cannot be read: %s", error.text);
+    return;
+  }
+  sim_trail(s, "save %s", c.seq != NULL ? c.seq : "(none)");
+  if (c.seq == NULL)
+    sim_violate(s, "saved no position");
+  else if (!is_place(s, c.seq))
+    sim_violate(s, "saved %s, which is beyond row %llu, not acknowledged",
+                c.seq, (unsigned long long)first_unacked(s));
+  else
+    check_covered(s, c.seq);
+  cfi_checkpoint_free(&s->alloc, &c);
+}
+
+/* Does a feed from here show nothing more? */
+static bool is_end(const sim *s, unsigned tag, sim_vec vec) {
+  for (unsigned doc = 0; doc < SIM_DOCS; doc++)
+    if (sim_doc_matches(s, doc) && s->model.history[tag].latest[doc] >
+                                       vec.at[sim_model_shard(&s->model, doc)])
+      return false;
+  return tag == sim_model_tag(&s->model);
+}
+
+void sim_check_final_position(sim *s) {
+  sim_vec vec = {{0}};
+  unsigned tag = s->record.tag;
+  cfi_checkpoint c = {0};
+  cfi_error error;
+
+  if (s->record.data == NULL ||
+      cfi_checkpoint_decode(&s->alloc, s->record.data, s->record.len, &c,
+                            &error) != CHANGEFEED_OK ||
+      c.seq == NULL || !sim_seq_parse(&s->model, c.seq, &tag, &vec))
+    sim_violate(s, "no position is kept at the end");
+  else if (s->config.seq_interval == 0 && !is_end(s, tag, vec))
+    sim_violate(s, "the position kept at the end is behind: %s", c.seq);
+  cfi_checkpoint_free(&s->alloc, &c);
+}
+
+/* ---- another history ---- */
+
+void sim_check_reset(sim *s, const char *reason) {
+  bool another = s->model.histories > 1;
+
+  if (strstr(reason, "created anew") != NULL
+          ? !another || s->config.identity != SIM_IDENTITY_TRUE
+      : strstr(reason, "gone and is there") != NULL
+          ? !s->missed || s->config.identity == SIM_IDENTITY_TRUE
+      : strstr(reason, "ahead of") != NULL
+          ? !another || s->model.seqs != SIM_SEQ_NUMBER
+      : strstr(reason, "refused the position") != NULL ? !s->refused_since
+                                                       : true)
+    sim_violate(s, "a reset for no reason: %s", reason);
+}
+
+/* ---- requests ---- */
+
+/* As if each of them took a token that comes back in RATE_MS. */
+void sim_check_request_end(sim *s) {
+  const cfi_buf *resume = &s->feed->resume;
+  bool moved =
+      s->conn.ask >= CFI_ASK_CATCHUP &&
+      (strlen(s->conn.since_text) != resume->len ||
+       memcmp(s->conn.since_text, cfi_buf_data(resume), resume->len) != 0);
+
+  if (!s->request_counts || s->request_rows != 0 || moved)
+    return;
+  if (s->rate_ms < s->request_at_ms)
+    s->rate_ms = s->request_at_ms;
+  s->rate_ms += RATE_MS;
+  if (s->rate_ms - s->request_at_ms > BURST * RATE_MS)
+    sim_violate(s, "more unproductive requests than %d and one a second",
+                BURST);
+}
+
+void sim_check_request_begin(sim *s) {
+  sim_check_request_end(s);
+  s->request_counts = true;
+  s->request_rows = 0;
+  s->request_at_ms = s->now_ms;
+  s->feeds_since_check++;
+  if (s->stopping)
+    sim_violate(s, "a request after stop");
+}
+
+void sim_check_delay(sim *s, int64_t delay_ms) {
+  int64_t most = s->config.retry_max_ms;
+
+  if (most < RATE_MS)
+    most = RATE_MS;
+  if (s->conn.plan.retry_after != NULL && most < 30000)
+    most = 30000;
+  if (delay_ms > most || delay_ms < 0)
+    sim_violate(s, "waits %lld ms, at most %lld are allowed",
+                (long long)delay_ms, (long long)most);
+}
+
+/* ---- the end of a life ---- */
+
+void sim_check_failed(sim *s, const changefeed_error *error) {
+  bool allowed = s->config.retry_limit != 0 ||
+                 (error->code == CHANGEFEED_ERR_CALLBACK && s->gave_up) ||
+                 (error->code == CHANGEFEED_ERR_NOTFOUND && s->missed);
+
+  s->counts.fails++;
+  if (!allowed)
+    sim_violate(s, "failed: %s", error->message);
+}
+
+/* ---- after each step ---- */
+
+static void check_memory(sim *s) {
+  size_t most = (size_t)s->config.max_row + (size_t)s->config.max_queue;
+
+  if (most < SIM_PIECE_MAX)
+    most = SIM_PIECE_MAX;
+  if (s->feed->queue.len > most || s->feed->queue.cap > 2 * most)
+    sim_violate(s, "%zu bytes in %zu are queued", s->feed->queue.len,
+                s->feed->queue.cap);
+}
+
+void sim_check_step(sim *s) {
+  changefeed *f = s->feed;
+  bool live = f->base_state == CHANGEFEED_STATE_LIVE;
+
+  s->counts.steps++;
+  if (s->dead)
+    return;
+  if (s->step_ms != s->now_ms)
+    s->steps_now = 0;
+  s->step_ms = s->now_ms;
+  /* A deadline that is over again right behind the step. */
+  if (cfi_feed_deadline(f) <= s->now_ms && ++s->steps_now > STEPS_MAX)
+    sim_violate(s, "steps for ever at one instant");
+  if (live && !s->was_live)
+    s->counts.lives++;
+  if (live)
+    sim_check_live(s);
+  else
+    s->live_known = false;
+  s->was_live = live;
+  check_memory(s);
+  if (s->stopping && s->now_ms - s->stop_ms <= STOP_MS &&
+      (!cfi_feed_over(f) || s->conn.open))
+    sim_violate(s, "not over after stop");
+  if (cfi_feed_over(f) && s->conn.open)
+    sim_violate(s, "over, with a connection");
+}
+
+bool sim_check_complete(const sim *s) {
+  unsigned tag = sim_model_tag(&s->model);
+
+  for (unsigned doc = 0; doc < SIM_DOCS; doc++)
+    if (sim_doc_matches(s, doc) &&
+        s->acked[tag][doc] != s->model.history[tag].latest[doc])
+      return false;
+  return true;
+}

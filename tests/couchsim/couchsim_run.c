@@ -1,0 +1,149 @@
+/*
+ * Runs seeds, and stops at the first that breaks a rule: which one, at which
+ * step, and what happened before it.
+ *
+ *   couchsim_run [--first N] [--count N] [--seed N] [--strict] [--verbose]
+ *
+ * --seed N is one run, told in full. --strict also counts what is excused: a
+ * database made anew between the question which it is and the one for its
+ * changes.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sim.h"
+
+enum { RUN_S = 20 }; /* real time for one seed: it does not end */
+
+typedef struct arguments {
+  uint64_t first, count;
+  bool strict, verbose, keep_going;
+} arguments;
+
+/* What the handler may say, made before the run. */
+static char hang_text[96];
+static size_t hang_len;
+
+static void on_alarm(int signal) {
+  (void)signal;
+  if (write(STDERR_FILENO, hang_text, hang_len) < 0)
+    _exit(2);
+  _exit(1);
+}
+
+static void watch(uint64_t seed) {
+  int len = snprintf(hang_text, sizeof hang_text,
+                     "seed %" PRIu64 ": a step does not end\n", seed);
+
+  hang_len = len > 0 ? (size_t)len : 0;
+  (void)alarm(RUN_S);
+}
+
+static bool number(const char *text, uint64_t *out) {
+  char *end;
+
+  if (text == NULL || text[0] < '0' || text[0] > '9')
+    return false;
+  *out = strtoull(text, &end, 10);
+  return *end == '\0';
+}
+
+static bool read_arguments(int argc, char **argv, arguments *a) {
+  *a = (arguments){.first = 1, .count = 1000};
+  for (int i = 1; i < argc; i++) {
+    const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+
+    if (strcmp(argv[i], "--strict") == 0) {
+      a->strict = true;
+    } else if (strcmp(argv[i], "--verbose") == 0) {
+      a->verbose = true;
+    } else if (strcmp(argv[i], "--keep-going") == 0) {
+      a->keep_going = true;
+    } else if (strcmp(argv[i], "--first") == 0 && number(value, &a->first)) {
+      i++;
+    } else if (strcmp(argv[i], "--count") == 0 && number(value, &a->count)) {
+      i++;
+    } else if (strcmp(argv[i], "--seed") == 0 && number(value, &a->first)) {
+      a->count = 1;
+      a->verbose = true;
+      i++;
+    } else {
+      (void)fprintf(stderr, "couchsim_run: cannot read \"%s\"\n", argv[i]);
+      return false;
+    }
+  }
+  return true;
+}
+
+static void add(sim_counts *to, const sim_counts *one) {
+  uint64_t sums[sizeof *to / sizeof(uint64_t)];
+  uint64_t more[sizeof *to / sizeof(uint64_t)];
+
+  memcpy(sums, to, sizeof sums);
+  memcpy(more, one, sizeof more);
+  for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++)
+    sums[i] += more[i];
+  memcpy(to, sums, sizeof sums);
+}
+
+static void tell_violation(const sim *s) {
+  uint64_t from = s->trailed > SIM_TRAIL ? s->trailed - SIM_TRAIL : 0;
+
+  (void)printf("seed %" PRIu64 ", step %" PRIu64 ": %s\n", s->seed,
+               s->counts.steps, s->violation);
+  (void)printf("options:");
+  for (const char *const *o = s->config.options; *o != NULL; o += 2)
+    (void)printf(" %s=%s", o[0], o[1]);
+  (void)printf("\n");
+  for (uint64_t i = from; !s->verbose && i < s->trailed; i++)
+    (void)printf("%s\n", s->trail[i % SIM_TRAIL]);
+}
+
+static void tell_counts(uint64_t runs, const sim_counts *n) {
+  (void)printf("%" PRIu64 " runs: %" PRIu64 " steps, %" PRIu64
+               " requests, %" PRIu64 " writes, %" PRIu64 " rows (%" PRIu64
+               " repeated), %" PRIu64 " times live\n",
+               runs, n->steps, n->requests, n->writes, n->rows, n->repeats,
+               n->lives);
+  (void)printf("%" PRIu64 " crashes, %" PRIu64 " stops, %" PRIu64
+               " closes, %" PRIu64 " failures, %" PRIu64 " saves, %" PRIu64
+               " saves failed, %" PRIu64 " times later, %" PRIu64 " pauses\n",
+               n->crashes, n->stops, n->closes, n->fails, n->saves,
+               n->save_faults, n->laters, n->pauses);
+  (void)printf("%" PRIu64 " databases made anew, %" PRIu64 " resets, %" PRIu64
+               " races excused, %" PRIu64 " of them behind longpoll\n",
+               n->recreations, n->resets, n->races, n->late_races);
+}
+
+int main(int argc, char **argv) {
+  static sim s;
+  sim_counts sums = {0};
+  arguments a;
+  uint64_t bad = 0;
+
+  if (!read_arguments(argc, argv, &a))
+    return EXIT_FAILURE;
+  (void)signal(SIGALRM, on_alarm);
+  s.strict = a.strict;
+  s.verbose = a.verbose;
+  for (uint64_t i = 0; i < a.count; i++) {
+    bool good;
+
+    watch(a.first + i);
+    good = sim_run(&s, a.first + i);
+    add(&sums, &s.counts);
+    if (!good)
+      tell_violation(&s);
+    sim_clear(&s);
+    bad += !good;
+    if (!good && !a.keep_going)
+      return EXIT_FAILURE;
+  }
+  tell_counts(a.count, &sums);
+  return bad == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

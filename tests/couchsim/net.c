@@ -1,0 +1,223 @@
+/*
+ * The network in process: requests become connections, bytes arrive in pieces,
+ * late, in part or not at all.
+ */
+#include <string.h>
+
+#include "sim.h"
+#include "support/mem.h"
+
+/* ---- what the feed asks of its world ---- */
+
+static int world_start(void *ctx, const cfi_request *request,
+                       cfi_error *error) {
+  sim *s = ctx;
+
+  if (s->conn.open)
+    sim_violate(s, "a second request beside the first");
+  if (s->dead)
+    return cfi_error_set(error, CHANGEFEED_ERR_NETWORK, "the end of the world");
+  sim_check_request_begin(s);
+  s->counts.requests++;
+  if (!s->healing && sim_chance(s, s->config.fault / 50)) {
+    sim_trail(s, "request refused by the transport");
+    s->request_counts = true;
+    return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
+  }
+  sim_server_take(s, request);
+  return CHANGEFEED_OK;
+}
+
+static void world_cancel(void *ctx) {
+  sim *s = ctx;
+
+  if (!s->conn.open && !s->dead)
+    sim_violate(s, "cancelled what does not run");
+  s->conn.open = false;
+}
+
+static void world_unblock(void *ctx) {
+  sim *s = ctx;
+
+  if (s->conn.open && !s->conn.blocked)
+    sim_violate(s, "unblocked what was not blocked");
+  s->conn.blocked = false;
+}
+
+const cfi_world sim_net_world = {world_start, world_cancel, world_unblock,
+                                 NULL};
+
+/* ---- events ---- */
+
+static void tell_done(sim *s, int code) {
+  sim_conn *c = &s->conn;
+  cfi_outcome outcome = {.code = code, .text = "the simulated network"};
+
+  sim_trail(s, "done %d after %llu bytes", code,
+            (unsigned long long)c->delivered);
+  c->open = false;
+  if (code == CHANGEFEED_OK && c->status == 200 && c->whole &&
+      c->ask == CFI_ASK_DATABASE && c->plan.body == NULL) {
+    s->checked_any = true;
+    s->checked_tag = c->tag;
+    s->feeds_since_check = 0;
+  }
+  if (code == CHANGEFEED_OK && c->status == 404 && s->model.missing)
+    s->missed = s->missing_seen = true;
+  cfi_feed_note_done(s->feed, &outcome);
+}
+
+/* The database was made anew between the question which it is and the question
+   for its changes. */
+static void note_race(sim *s) {
+  const sim_conn *c = &s->conn;
+
+  if (!c->feed || !c->race || s->raced)
+    return;
+  s->raced = true;
+  s->counts.races++;
+  s->counts.late_races += s->feeds_since_check > 1;
+  sim_trail(s, "raced by another history");
+}
+
+static void tell_head(sim *s) {
+  sim_conn *c = &s->conn;
+  cfi_head head = {.cookie_age_ms = -1};
+
+  c->head_told = true;
+  sim_server_answer(s);
+  s->let_in = s->let_in || (c->feed && c->status == 200);
+  head.status = c->status;
+  head.retry_after = c->plan.retry_after;
+  if (c->cookie_text[0] != '\0') {
+    head.cookie = c->cookie_text;
+    head.cookie_age_ms = s->config.session_ms;
+  }
+  note_race(s);
+  c->piece_at_ms = s->now_ms;
+  sim_trail(s, "head %d", head.status);
+  cfi_feed_note_head(s->feed, &head);
+}
+
+static uint64_t border(const sim_conn *c) {
+  return c->plan.cut_at < c->plan.mute_at ? c->plan.cut_at : c->plan.mute_at;
+}
+
+static size_t piece_size(sim *s, size_t available) {
+  size_t most = s->config.tiny_pieces ? 3
+                : sim_chance(s, 500)  ? SIM_PIECE_MAX
+                                      : (size_t)sim_between(s, 1, 2000);
+
+  if (most > SIM_PIECE_MAX)
+    most = SIM_PIECE_MAX;
+  return available < most ? available : most;
+}
+
+/* The end of a response becomes a place when the feed may know it. */
+static void note_tail(sim *s) {
+  sim_conn *c = &s->conn;
+  sim_place *p;
+
+  if (!c->tail_written || c->placed || c->delivered < c->tail_at)
+    return;
+  c->placed = true;
+  s->place_tag = c->tag;
+  s->places =
+      cft_room(s->places, s->place_count, &s->place_cap, sizeof *s->places);
+  p = &s->places[s->place_count++];
+  p->ordinal = c->first_ordinal + c->rows;
+  memcpy(p->text, c->tail_seq, sizeof p->text);
+}
+
+static void deliver(sim *s) {
+  sim_conn *c = &s->conn;
+  uint64_t room = border(c) - c->delivered;
+  size_t len = c->out.len < room ? c->out.len : (size_t)room;
+  bool fail = false;
+
+  if (len != 0 && !c->blocked) {
+    len = piece_size(s, len);
+    if (cfi_feed_receive(s->feed, cfi_buf_data(&c->out), len, &fail)) {
+      cfi_buf_consume(&c->out, len);
+      c->delivered += len;
+      note_tail(s);
+    } else if (fail) {
+      sim_violate(s, "no memory although there is");
+    } else {
+      c->blocked = true;
+      sim_trail(s, "blocked");
+    }
+  }
+  c->piece_at_ms = s->now_ms + (s->config.slow_pieces && !s->healing
+                                    ? sim_between(s, 0, 3000)
+                                : sim_chance(s, 900) ? 0
+                                                     : sim_between(s, 0, 50));
+}
+
+/* What is left to come of this connection. */
+static void after_piece(sim *s) {
+  sim_conn *c = &s->conn;
+
+  if (c->delivered >= c->plan.cut_at) {
+    c->piece_at_ms = CFI_NEVER;
+    c->done_at_ms = s->now_ms;
+    c->outcome = c->plan.cut_clean ? CHANGEFEED_OK : CHANGEFEED_ERR_NETWORK;
+  } else if (c->delivered >= c->plan.mute_at) {
+    c->piece_at_ms = CFI_NEVER; /* and never an end */
+  } else if (c->out.len == 0 && c->whole) {
+    c->piece_at_ms = CFI_NEVER;
+    if (!c->plan.hang)
+      c->done_at_ms = s->now_ms + (int64_t)sim_pick(s, 20);
+  } else if (c->out.len == 0) {
+    c->piece_at_ms = CFI_NEVER; /* until something is written */
+  }
+}
+
+static bool can_write(const sim_conn *c) {
+  return c->open && c->head_told && !c->blocked && c->done_at_ms == CFI_NEVER &&
+         c->delivered < border(c);
+}
+
+void sim_net_run(sim *s) {
+  sim_conn *c = &s->conn;
+
+  if (!c->open)
+    return;
+  if (!c->connected && s->now_ms >= c->connect_at_ms) {
+    c->connected = true;
+    if (c->plan.cut_at == 0 && c->head_at_ms == CFI_NEVER)
+      c->done_at_ms = s->now_ms, c->outcome = CHANGEFEED_ERR_NETWORK;
+    else
+      cfi_feed_note_connected(s->feed);
+  }
+  if (!c->head_told && s->now_ms >= c->head_at_ms)
+    tell_head(s);
+  if (can_write(c)) {
+    if (c->piece_at_ms == CFI_NEVER && c->out.len != 0)
+      c->piece_at_ms = s->now_ms;
+    if (s->now_ms >= c->piece_at_ms) {
+      deliver(s);
+      after_piece(s);
+    }
+  } else if (c->head_told && !c->blocked && c->done_at_ms == CFI_NEVER) {
+    after_piece(s);
+  }
+  if (c->open && s->now_ms >= c->done_at_ms)
+    tell_done(s, c->outcome);
+}
+
+int64_t sim_net_due_ms(const sim *s) {
+  const sim_conn *c = &s->conn;
+  int64_t at = CFI_NEVER;
+
+  if (!c->open)
+    return at;
+  if (!c->connected)
+    at = c->connect_at_ms;
+  else if (!c->head_told)
+    at = c->head_at_ms;
+  else if (can_write(c))
+    at = c->out.len != 0 && c->piece_at_ms == CFI_NEVER ? s->now_ms
+                                                        : c->piece_at_ms;
+  return c->done_at_ms < at ? c->done_at_ms : at;
+}
