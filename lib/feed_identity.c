@@ -8,10 +8,15 @@
 #include "str.h"
 
 /* CouchDB 1.x changes instance_start_time at each opening of a database, 2.0
-   to 3.2 say "0". */
+   to 3.2 say "0". A server that hides its version now has told it before when
+   one is known. */
 static bool usable(const changefeed *f, const char *start_time) {
-  return f->server_major >= 2 && start_time != NULL &&
-         strcmp(start_time, "0") != 0 && start_time[0] != '\0';
+  bool steady =
+      f->server_major >= 2 ||
+      (f->server_major == 0 && f->identity.instance_start_time != NULL);
+
+  return steady && start_time != NULL && strcmp(start_time, "0") != 0 &&
+         start_time[0] != '\0';
 }
 
 static bool same_text(const char *a, const char *b) {

@@ -136,6 +136,27 @@ START_TEST(test_feed_with_a_filter_is_live_though_seqs_differ_each_time) {
 }
 END_TEST
 
+START_TEST(test_feed_knows_its_database_behind_a_front_page_that_is_hidden) {
+  char where[sizeof dir.text + 8];
+  const char *const options[] = {"checkpoint", where, NULL};
+
+  scratch_begin(&dir);
+  (void)snprintf(where, sizeof where, "file:%s", scratch_path(&dir, "place"));
+  open_with_a_row(options);
+  cft_world_close(&w);
+  cft_world_open(&w, options);
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_SERVER);
+  cft_world_answer(&w, 404, "<html>a proxy</html>");
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_DATABASE);
+  /* which version it is cannot be told, that it is another database can */
+  cft_world_answer(&w, 200, DATABASE("78"));
+  ck_assert_uint_eq(w.resets, 1);
+  ck_assert_ptr_nonnull(strstr(cft_world_url(&w), "since=0&"));
+  cft_world_close(&w);
+  scratch_end(&dir);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("feed_sim_found");
   TCase *tc = tcase_create("feed_sim_found");
@@ -148,6 +169,8 @@ static Suite *suite(void) {
       tc, test_feed_does_not_spin_while_a_batch_waits_for_acknowledgements);
   tcase_add_test(tc,
                  test_feed_with_a_filter_is_live_though_seqs_differ_each_time);
+  tcase_add_test(
+      tc, test_feed_knows_its_database_behind_a_front_page_that_is_hidden);
   suite_add_tcase(s, tc);
   return s;
 }
