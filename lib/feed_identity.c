@@ -8,15 +8,11 @@
 #include "str.h"
 
 /* CouchDB 1.x changes instance_start_time at each opening of a database, 2.0
-   to 3.2 say "0". A server that hides its version now has told it before when
-   one is known. */
+   to 3.2 say "0". A server that does not tell its version counts as a newer
+   one: a reset too many repeats rows, one too few loses them. */
 static bool usable(const changefeed *f, const char *start_time) {
-  bool steady =
-      f->server_major >= 2 ||
-      (f->server_major == 0 && f->identity.instance_start_time != NULL);
-
-  return steady && start_time != NULL && strcmp(start_time, "0") != 0 &&
-         start_time[0] != '\0';
+  return f->server_major != 1 && start_time != NULL &&
+         strcmp(start_time, "0") != 0 && start_time[0] != '\0';
 }
 
 static bool same_text(const char *a, const char *b) {
@@ -69,7 +65,9 @@ static bool adopt_one(changefeed *f, char **known, const char *now) {
 }
 
 bool cfi_feed_same_history(changefeed *f) {
-  const char *reason = f->resume_own ? difference(f) : NULL;
+  /* Rows without a seq belong to a history, too. */
+  bool begun = f->resume_own || f->ordinal != 0;
+  const char *reason = begun ? difference(f) : NULL;
   bool ok;
 
   if (reason != NULL && !cfi_feed_reset(f, reason))

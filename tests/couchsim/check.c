@@ -162,7 +162,9 @@ void sim_check_reset(sim *s, const char *reason) {
   bool another = s->model.histories > 1;
 
   if (strstr(reason, "created anew") != NULL
-          ? !another || s->config.identity != SIM_IDENTITY_TRUE
+          ? (s->config.identity == SIM_IDENTITY_CHANGING && !s->hidden) ||
+                (s->config.identity == SIM_IDENTITY_TRUE && !another) ||
+                s->config.identity == SIM_IDENTITY_ZERO
       : strstr(reason, "gone and is there") != NULL
           ? !s->missed || s->config.identity == SIM_IDENTITY_TRUE
       : strstr(reason, "ahead of") != NULL

@@ -86,7 +86,8 @@ static void tell_head(sim *s) {
 
   c->head_told = true;
   sim_server_answer(s);
-  s->let_in = s->let_in || (c->feed && c->status == 200);
+  s->let_in = s->let_in || (c->feed && c->status == 200 &&
+                            c->cookie >= s->cookie_valid_from);
   head.status = c->status;
   head.retry_after = c->plan.retry_after;
   if (c->cookie_text[0] != '\0') {

@@ -76,9 +76,12 @@ static void read_feed(sim *s, sim_conn *c, const char *url) {
 static bool cookie_is_good(sim *s, const char *cookie) {
   int64_t n;
 
-  return cookie != NULL && strncmp(cookie, "AuthSession=", 12) == 0 &&
-         cfi_str_to_int(cookie + 12, strlen(cookie + 12), &n) && n >= 0 &&
-         n < s->cookie_made && n >= s->cookie_valid_from &&
+  if (cookie == NULL || strncmp(cookie, "AuthSession=", 12) != 0 ||
+      !cfi_str_to_int(cookie + 12, strlen(cookie + 12), &n) || n < 0 ||
+      n >= s->cookie_made)
+    return false;
+  s->conn.cookie = (unsigned)n;
+  return n >= s->cookie_valid_from &&
          s->now_ms - s->cookie_at_ms[n] < s->config.session_ms;
 }
 
@@ -174,6 +177,7 @@ static void answer_planned(sim *s) {
 
   c->feed = false;
   c->status = c->plan.status != 0 ? c->plan.status : 200;
+  s->hidden = s->hidden || c->ask == CFI_ASK_SERVER;
   if (c->status == 401)
     put(s, "{\"error\":\"unauthorized\",\"reason\":\"You are not authorized "
            "to access this db.\"}\n");

@@ -242,7 +242,8 @@ static void end_unnoticed(sim *s) {
   sim_conn *c = &s->conn;
 
   if (!s->healing || !c->open || !c->feed || c->done_at_ms != CFI_NEVER ||
-      (c->plan.stall_rows == 0 && !s->raced))
+      (c->plan.stall_rows == 0 && !s->raced &&
+       s->checked_tag == sim_model_tag(&s->model)))
     return;
   sim_trail(s, "ended by the server");
   c->done_at_ms = s->now_ms;
@@ -271,7 +272,7 @@ static bool events(sim *s) {
   if (s->dead || s->now_ms >= s->stop_step_ms)
     return true;
   if (s->config.manual && s->now_ms >= s->ack_at_ms) {
-    s->ack_at_ms = later(s, s->config.ack_gap_ms);
+    s->ack_at_ms = later(s, s->healing ? 10 : s->config.ack_gap_ms);
     if (s->healing)
       sim_app_ack_all(s);
     else
@@ -297,8 +298,10 @@ static int64_t patience_ms(const sim *s) {
 
 static bool is_done(const sim *s) {
   return s->healing && s->feed != NULL && sim_check_complete(s) &&
+         s->checked_any && s->checked_tag == sim_model_tag(&s->model) &&
          s->feed->base_state == CHANGEFEED_STATE_LIVE && !s->raced &&
-         s->given_head == s->given_count;
+         s->given_head == s->given_count && s->conn.open && s->conn.live &&
+         s->conn.out.len == 0 && s->feed->queue.len == 0;
 }
 
 static void finish(sim *s) {

@@ -75,6 +75,7 @@ typedef struct sim_conn {
   int64_t connect_at_ms, head_at_ms, piece_at_ms, done_at_ms;
   bool connected, head_told, blocked;
   int status;
+  unsigned cookie;      /* that came with the request */
   char cookie_text[32]; /* of a log-in's answer */
   cfi_buf out;          /* written, not delivered */
   uint64_t delivered;   /* bytes */
@@ -145,6 +146,7 @@ typedef struct sim {
   unsigned cookie_made, cookie_valid_from;
   int64_t cookie_at_ms[4096];
   bool let_in; /* a feed was served since all cookies were made void */
+  bool hidden; /* an answer to GET / told no version, once */
   bool missed, refused_since; /* ever told: 404, 400 */
   bool missing_seen;          /* since it is missing */
   bool recreate_when_seen;

@@ -23,14 +23,20 @@
 static cft_world w;
 static scratch_dir dir;
 
+static const char *const no_options[] = {NULL};
+
 /* Live, with a row behind it; the next request asks for what comes. */
-static void open_with_a_row(const char *const *options) {
-  cft_world_open(&w, options);
+static void open_from_database(void) {
   cft_world_greet(&w);
   cft_world_answer(
       &w, 200,
       LIST(ROW("\"5-a\"", "x", "1-r"), "\"last_seq\":\"5-a\",\"pending\":0"));
   ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_LIVE);
+}
+
+static void open_with_a_row(const char *const *options) {
+  cft_world_open(&w, options);
+  open_from_database();
 }
 
 START_TEST(test_feed_does_not_spin_while_there_is_no_position_after_a_reset) {
@@ -157,6 +163,36 @@ START_TEST(test_feed_knows_its_database_behind_a_front_page_that_is_hidden) {
 }
 END_TEST
 
+START_TEST(test_feed_knows_its_database_before_it_knows_the_server) {
+  cft_world_open(&w, no_options);
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_SERVER);
+  cft_world_answer(&w, 200, "{\"ok\":true}"); /* a proxy's word */
+  open_from_database();
+  cft_world_done(&w, CHANGEFEED_ERR_NETWORK);
+  if (cft_world_ask(&w) == CFI_ASK_SERVER)
+    cft_world_answer(&w, 200, SERVER("3.5.0"));
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_DATABASE);
+  cft_world_answer(&w, 200, DATABASE("78"));
+  ck_assert_uint_eq(w.resets, 1);
+  cft_world_close(&w);
+}
+END_TEST
+
+START_TEST(test_feed_resets_behind_rows_without_a_position) {
+  /* seq_interval: the rows so far had none, they are of that history still */
+  cft_world_open(&w, no_options);
+  cft_world_greet(&w);
+  cft_world_head(&w, 200, NULL);
+  ck_assert(cft_world_body(&w, "{\"results\":[\n" ROW("null", "x", "1-r")));
+  ck_assert_uint_eq(w.rows, 1);
+  cft_world_done(&w, CHANGEFEED_ERR_NETWORK);
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_DATABASE);
+  cft_world_answer(&w, 200, DATABASE("78"));
+  ck_assert_uint_eq(w.resets, 1);
+  cft_world_close(&w);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("feed_sim_found");
   TCase *tc = tcase_create("feed_sim_found");
@@ -171,6 +207,8 @@ static Suite *suite(void) {
                  test_feed_with_a_filter_is_live_though_seqs_differ_each_time);
   tcase_add_test(
       tc, test_feed_knows_its_database_behind_a_front_page_that_is_hidden);
+  tcase_add_test(tc, test_feed_knows_its_database_before_it_knows_the_server);
+  tcase_add_test(tc, test_feed_resets_behind_rows_without_a_position);
   suite_add_tcase(s, tc);
   return s;
 }
