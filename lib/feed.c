@@ -53,7 +53,7 @@ static int effective_state(const changefeed *f) {
   return f->base_state;
 }
 
-static void tell_state(changefeed *f) {
+void cfi_feed_tell_state(changefeed *f) {
   changefeed_event event = {0};
   int state = effective_state(f);
   int previous = atomic_load(&f->shown_state);
@@ -78,7 +78,7 @@ static void tell_state(changefeed *f) {
 
 void cfi_feed_set_state(changefeed *f, int base_state) {
   f->base_state = base_state;
-  tell_state(f);
+  cfi_feed_tell_state(f);
 }
 
 void cfi_feed_finish(changefeed *f, int base_state) {
@@ -102,7 +102,7 @@ static void take_mail(changefeed *f) {
   if ((mail & CFI_MAIL_STOP) != 0 && f->phase != CFI_PHASE_OVER)
     cfi_feed_finish(f, CHANGEFEED_STATE_ENDED);
   else
-    tell_state(f);
+    cfi_feed_tell_state(f);
 }
 
 static bool step_once(changefeed *f, unsigned *budget) {
@@ -140,24 +140,43 @@ bool cfi_feed_over(const changefeed *f) { return f->phase == CFI_PHASE_OVER; }
 
 /* ---- creation ---- */
 
-static bool copy_endpoints(changefeed *f, cfi_error *error, int *rc) {
+/* What messages call the database behind another endpoint. */
+static bool name_endpoint(const changefeed *f, cfi_url *endpoint) {
+  cfi_buf b;
+  char *shown;
+
+  cfi_buf_init(&b, f->alloc);
+  cfi_buf_puts(&b, endpoint->shown);
+  cfi_buf_puts(&b, f->url.db != NULL ? "/" : "/_db_updates");
+  if (f->url.db != NULL)
+    cfi_buf_puts(&b, f->url.db);
+  shown = cfi_buf_take(&b);
+  if (shown == NULL)
+    return false;
+  cfi_free(f->alloc, endpoint->shown);
+  endpoint->shown = shown;
+  return true;
+}
+
+static int copy_endpoints(changefeed *f, cfi_error *error) {
   const cfi_list *list = &f->set.endpoint;
 
   if (list->count == 0)
-    return true;
+    return CHANGEFEED_OK;
   f->endpoints = cfi_calloc(f->alloc, list->count, sizeof *f->endpoints);
-  if (f->endpoints == NULL) {
-    *rc = cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
-    return false;
-  }
+  if (f->endpoints == NULL)
+    return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
   for (size_t i = 0; i < list->count; i++) {
-    *rc = cfi_url_parse_endpoint(f->alloc, list->items[i], &f->endpoints[i],
-                                 error);
-    if (*rc != CHANGEFEED_OK)
-      return false;
+    int rc = cfi_url_parse_endpoint(f->alloc, list->items[i], &f->endpoints[i],
+                                    error);
+
+    if (rc != CHANGEFEED_OK)
+      return rc;
     f->endpoint_count = i + 1;
+    if (!name_endpoint(f, &f->endpoints[i]))
+      return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
   }
-  return true;
+  return CHANGEFEED_OK;
 }
 
 static char *first_of(const changefeed *f, const char *a, const char *b) {
@@ -236,7 +255,9 @@ static int build(changefeed *f, const changefeed_options *o, cfi_error *error) {
   if (rc != CHANGEFEED_OK)
     return cfi_error_set(error, rc, "no memory");
   rc = cfi_url_parse(f->alloc, s->url, &f->url, error);
-  if (rc != CHANGEFEED_OK || !copy_endpoints(f, error, &rc))
+  if (rc == CHANGEFEED_OK)
+    rc = copy_endpoints(f, error);
+  if (rc != CHANGEFEED_OK)
     return rc;
   f->filtered = s->filter != NULL || s->doc_ids != NULL ||
                 s->selector != NULL || s->view != NULL;

@@ -87,6 +87,7 @@ static int adopt(changefeed *f, cfi_checkpoint *c, cfi_error *error) {
   f->identity.instance_start_time = c->instance_start_time;
   c->server_uuid = c->instance_start_time = NULL;
   f->stored_rows = c->rows;
+  f->db_seen = true; /* by an earlier run */
   f->saved_moves = cfi_window_look(&f->window).moves;
   return CHANGEFEED_OK;
 }

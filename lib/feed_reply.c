@@ -27,7 +27,7 @@ bool cfi_feed_on_head(changefeed *f) {
 
 static void fault_transport(changefeed *f) {
   (void)cfi_error_set(&f->error, f->done_code, "asking for %s %s: %s",
-                      cfi_feed_asked(f), f->url.shown,
+                      cfi_feed_asked(f), cfi_feed_where(f)->shown,
                       f->done_text[0] != '\0' ? f->done_text
                                               : "the connection failed");
   f->error.pub.curl_code = f->done_curl;
@@ -41,8 +41,8 @@ static void fault_transport(changefeed *f) {
 
 static void fault_protocol(changefeed *f, const char *what) {
   (void)cfi_error_set(&f->error, CHANGEFEED_ERR_PROTOCOL,
-                      "asking for %s %s: %s", cfi_feed_asked(f), f->url.shown,
-                      what);
+                      "asking for %s %s: %s", cfi_feed_asked(f),
+                      cfi_feed_where(f)->shown, what);
   f->error.pub.http_status = f->status;
   cfi_feed_fault(f);
 }
@@ -51,21 +51,21 @@ static void describe_status(changefeed *f, const cfi_info *info) {
   if (info->error.data != NULL || info->reason.data != NULL)
     (void)cfi_error_set(&f->error, cfi_reply_code(f->status),
                         "asking for %s %s: HTTP %d, %s: %s", cfi_feed_asked(f),
-                        f->url.shown, f->status,
+                        cfi_feed_where(f)->shown, f->status,
                         info->error.data != NULL ? info->error.data : "error",
                         info->reason.data != NULL ? info->reason.data : "");
   else if (f->status >= 300 && f->status < 400)
     (void)cfi_error_set(&f->error, CHANGEFEED_ERR_HTTP,
                         "asking for %s %s: HTTP %d to %s; follow_redirects "
                         "is %s",
-                        cfi_feed_asked(f), f->url.shown, f->status,
+                        cfi_feed_asked(f), cfi_feed_where(f)->shown, f->status,
                         f->location[0] != '\0' ? f->location : "nowhere",
                         f->set.follow_redirects != 0 ? "on" : "off");
   else
     (void)cfi_error_set(&f->error, cfi_reply_code(f->status),
                         "asking for %s %s: HTTP %d without a reason CouchDB "
                         "would give",
-                        cfi_feed_asked(f), f->url.shown, f->status);
+                        cfi_feed_asked(f), cfi_feed_where(f)->shown, f->status);
   f->error.pub.http_status = f->status;
   f->error.pub.retry_after_ms = f->retry_after_ms;
 }
@@ -316,7 +316,8 @@ static void on_feed_done(changefeed *f) {
 bool cfi_feed_on_done(changefeed *f) {
   if (f->no_memory) {
     (void)cfi_error_set(&f->error, CHANGEFEED_ERR_NOMEM,
-                        "no memory for the answer of %s", f->url.shown);
+                        "no memory for the answer of %s",
+                        cfi_feed_where(f)->shown);
     cfi_feed_fault(f);
   } else if (cfi_feed_asks_rows(f) && f->status == 200) {
     on_feed_done(f);

@@ -240,7 +240,7 @@ static bool start(changefeed *f, cfi_request *request, cfi_error *error) {
 
   if (!ok) {
     (void)cfi_error_set(error, rc, "no memory for a request to %s",
-                        f->url.shown);
+                        cfi_feed_where(f)->shown);
   } else {
     request->ask = f->ask;
     request->url = url;
@@ -270,7 +270,7 @@ static bool ask_application(changefeed *f) {
     return true;
   (void)cfi_error_set(&f->error, CHANGEFEED_ERR_CALLBACK,
                       "on_request gave up (%d) before a request to %s", rc,
-                      f->url.shown);
+                      cfi_feed_where(f)->shown);
   cfi_feed_fatal(f);
   return false;
 }

@@ -47,7 +47,7 @@ static bool grow_held(changefeed *f) {
 static void body_fault(changefeed *f, int code, const char *what,
                        const char *detail) {
   (void)cfi_error_set(&f->error, code, "reading the changes of %s: %s%s",
-                      f->url.shown, what, detail);
+                      cfi_feed_where(f)->shown, what, detail);
   f->error.pub.http_status = f->status;
   f->body_fault = true;
 }
@@ -56,7 +56,7 @@ static void body_error(changefeed *f, const cfi_row *row) {
   (void)cfi_error_set(&f->error, CHANGEFEED_ERR_HTTP,
                       "reading the changes of %s: the server broke off: %s: "
                       "%s",
-                      f->url.shown,
+                      cfi_feed_where(f)->shown,
                       row->error.data != NULL ? row->error.data : "error",
                       row->reason.data != NULL ? row->reason.data : "");
   f->error.pub.http_status = f->status;
@@ -283,8 +283,16 @@ static int call(changefeed *f, size_t count) {
 static void give_up(changefeed *f, int verdict) {
   (void)cfi_error_set(&f->error, CHANGEFEED_ERR_CALLBACK,
                       "the application gave up (%d) at a row of %s", verdict,
-                      f->url.shown);
+                      cfi_feed_where(f)->shown);
   cfi_feed_fatal(f);
+}
+
+/* Another thread may have called changefeed_resume before the callback could
+   answer. */
+static void pause_for_later(changefeed *f) {
+  atomic_store(&f->paused, true);
+  if ((atomic_load(&f->mail) & CFI_MAIL_RESUME) != 0)
+    atomic_store(&f->paused, false);
 }
 
 static void deliver(changefeed *f, size_t count) {
@@ -295,6 +303,7 @@ static void deliver(changefeed *f, size_t count) {
     cfi_feed_fault(f); /* these rows, too, are asked for again */
     return;
   }
+  (void)atomic_fetch_and(&f->mail, ~(unsigned)CFI_MAIL_RESUME);
   expose(f, count);
   verdict = call(f, count);
   unexpose(f, count);
@@ -309,7 +318,7 @@ static void deliver(changefeed *f, size_t count) {
   if (f->closing)
     return;
   if (verdict == CHANGEFEED_LATER)
-    atomic_store(&f->paused, true);
+    pause_for_later(f);
   else
     give_up(f, verdict);
 }
@@ -433,6 +442,11 @@ bool cfi_feed_drain(changefeed *f, unsigned *budget) {
   while (*budget != 0 && may_deliver(f)) {
     size_t most = batch_size(f), count;
 
+    cfi_feed_tell_state(f); /* no row comes while it is said to be paused */
+    if (f->closing)
+      return true;
+    if (!may_deliver(f))
+      break;
     fill(f);
     count = f->held_count;
     if (count == 0 || f->pull || !batch_is_ripe(f, most))

@@ -74,7 +74,8 @@ static void fault_silence(changefeed *f) {
 
   (void)cfi_error_set(&f->error, CHANGEFEED_ERR_IDLE,
                       "asking for %s %s: %s for %lld ms", cfi_feed_asked(f),
-                      f->url.shown, what, (long long)(cfi_feed_now(f) - since));
+                      cfi_feed_where(f)->shown, what,
+                      (long long)(cfi_feed_now(f) - since));
   f->error.pub.http_status = f->status;
   cfi_feed_note_silence(f);
   cfi_feed_fault(f);
@@ -85,7 +86,7 @@ static bool renew_connection(changefeed *f) {
   if (!f->renew || f->held_count != 0 || f->queue.len != 0)
     return false;
   cfi_feed_log(f, CHANGEFEED_LOG_DEBUG, "renewing the connection to %s",
-               f->url.shown);
+               cfi_feed_where(f)->shown);
   if (cfi_feed_gone(f))
     return true;
   f->checked = f->caught_up = false;

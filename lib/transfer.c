@@ -320,7 +320,7 @@ static int start_failed(cfi_transfer *t, CURLcode code, cfi_error *error) {
 
   cfi_transfer_cancel(t);
   (void)cfi_error_set(error, rc, "a request to %s could not be prepared: %s",
-                      t->feed->url.shown, curl_easy_strerror(code));
+                      cfi_feed_where(t->feed)->shown, curl_easy_strerror(code));
   error->pub.curl_code = (int)code;
   return rc;
 }

@@ -216,6 +216,22 @@ START_TEST(test_checkpoint_tells_a_recreated_database_after_a_restart) {
 }
 END_TEST
 
+/* An earlier run has seen the database: it may be missing for a while. */
+START_TEST(test_checkpoint_knows_that_the_database_was_there) {
+  cft_follow f = {.feed = NULL};
+
+  cft_mini_fill(mini, "a", 10);
+  ck_assert_uint_eq(read_once(&f), 10);
+  cft_follow_clear(&f);
+  cft_mini_delete_db(mini);
+  cft_follow_open(&f, NULL, cft_mini_url(mini), "checkpoint", option, NULL);
+  ck_assert(cft_follow_until_requests(&f, 3, 20000));
+  ck_assert_uint_ge(cft_follow_times(&f, CHANGEFEED_STATE_WAITING), 1);
+  ck_assert_uint_eq(cft_follow_times(&f, CHANGEFEED_STATE_FAILED), 0);
+  cft_follow_clear(&f);
+}
+END_TEST
+
 /* The child writes the number of each row it has taken; the parent kills it at
    some moment. No row may be missing, and each restart repeats no more than
    what one save holds back. */
@@ -296,6 +312,7 @@ static Suite *checkpoint_suite(void) {
   tcase_add_test(t, test_checkpoint_both_damaged_is_a_reset);
   tcase_add_test(t, test_checkpoint_is_locked_against_a_second_follower);
   tcase_add_test(t, test_checkpoint_tells_a_recreated_database_after_a_restart);
+  tcase_add_test(t, test_checkpoint_knows_that_the_database_was_there);
   tcase_add_test(t, test_checkpoint_after_sigkill_misses_nothing);
   suite_add_tcase(s, t);
   return s;
