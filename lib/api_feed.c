@@ -137,6 +137,8 @@ int changefeed_pause(changefeed *feed) {
 int changefeed_resume(changefeed *feed) {
   if (feed == NULL)
     return CHANGEFEED_ERR_INVALID;
+  /* In this order, or a LATER on its way could miss it. */
+  atomic_fetch_or(&feed->mail, (unsigned)CFI_MAIL_RESUME);
   atomic_store(&feed->paused, false);
   cfi_loop_post(feed);
   return CHANGEFEED_OK;

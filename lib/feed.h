@@ -253,6 +253,7 @@ const changefeed_change *cfi_feed_lend(changefeed *f);
 /* feed.c */
 int64_t cfi_feed_now(const changefeed *f);
 void cfi_feed_set_state(changefeed *f, int base_state);
+void cfi_feed_tell_state(changefeed *f);
 void cfi_feed_finish(changefeed *f, int base_state);
 void cfi_feed_log(changefeed *f, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

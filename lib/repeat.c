@@ -103,7 +103,8 @@ static bool is_repeat(const cfi_repeat_entry *known,
   return row->generation != 0 && known->generation > row->generation;
 }
 
-static cfi_repeat_entry *lookup(cfi_repeat *r, uint64_t id, size_t *place) {
+static cfi_repeat_entry *lookup(const cfi_repeat *r, uint64_t id,
+                                size_t *place) {
   cfi_repeat_entry *bucket = bucket_of(r->table, r->size, id);
 
   for (*place = 0; *place < ways(r->size); ++*place)
@@ -112,20 +113,42 @@ static cfi_repeat_entry *lookup(cfi_repeat *r, uint64_t id, size_t *place) {
   return NULL;
 }
 
+/* False: no row that could be remembered. */
+static bool entry_of(const cfi_repeat *r, changefeed_str id,
+                     const changefeed_str *revs, size_t rev_count,
+                     cfi_repeat_entry *row) {
+  if (r->limit == 0 || id.data == NULL || rev_count == 0)
+    return false;
+  *row = (cfi_repeat_entry){.used = 1};
+  row->id = cfi_str_hash(r->seed, id.data, id.len);
+  /* A sum, because the order of leaves differs from node to node. */
+  for (size_t i = 0; i < rev_count; i++)
+    row->revs += cfi_str_hash(r->seed + 1, revs[i].data, revs[i].len);
+  row->generation = rev_count == 1 ? generation_of(revs[0]) : 0;
+  return true;
+}
+
+bool cfi_repeat_known(const cfi_repeat *r, changefeed_str id,
+                      const changefeed_str *revs, size_t rev_count) {
+  cfi_repeat_entry row;
+  const cfi_repeat_entry *bucket;
+  size_t place;
+
+  if (r->table == NULL || !entry_of(r, id, revs, rev_count, &row))
+    return false;
+  bucket = lookup(r, row.id, &place);
+  return bucket != NULL && bucket[place].used &&
+         is_repeat(&bucket[place], &row);
+}
+
 bool cfi_repeat_seen(cfi_repeat *r, changefeed_str id,
                      const changefeed_str *revs, size_t rev_count) {
-  cfi_repeat_entry row = {0, 0, 0, 1};
+  cfi_repeat_entry row;
   cfi_repeat_entry *bucket;
   size_t place;
 
-  if (r->limit == 0 || id.data == NULL || rev_count == 0)
+  if (!entry_of(r, id, revs, rev_count, &row))
     return false;
-  row.id = cfi_str_hash(r->seed, id.data, id.len);
-  /* A sum, because the order of leaves differs from node to node. */
-  for (size_t i = 0; i < rev_count; i++)
-    row.revs += cfi_str_hash(r->seed + 1, revs[i].data, revs[i].len);
-  row.generation = rev_count == 1 ? generation_of(revs[0]) : 0;
-
   if (r->table == NULL)
     grow(r);
   if (r->table == NULL)

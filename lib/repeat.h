@@ -33,5 +33,8 @@ void cfi_repeat_clear(cfi_repeat *r); /* another history */
    a row. */
 bool cfi_repeat_seen(cfi_repeat *r, changefeed_str id,
                      const changefeed_str *revs, size_t rev_count);
+/* The same answer, and nothing is remembered. */
+bool cfi_repeat_known(const cfi_repeat *r, changefeed_str id,
+                      const changefeed_str *revs, size_t rev_count);
 
 #endif
