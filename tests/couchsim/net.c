@@ -62,8 +62,8 @@ static void tell_done(sim *s, int code) {
     s->checked_tag = c->tag;
     s->feeds_since_check = 0;
   }
-  if (code == CHANGEFEED_OK && c->status == 404 && s->model.missing)
-    s->missed = s->missing_seen = true;
+  if (code == CHANGEFEED_OK && c->status == 404 && c->plan.status == 0)
+    s->missing_seen = true;
   cfi_feed_note_done(s->feed, &outcome);
 }
 

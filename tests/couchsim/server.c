@@ -166,6 +166,7 @@ static void answer_database(sim *s) {
 static void answer_missing(sim *s) {
   s->conn.feed = false;
   s->conn.status = 404;
+  s->missed = true;
   put(s, s->config.identity == SIM_IDENTITY_CHANGING
              ? "{\"error\":\"not_found\",\"reason\":\"no_db_file\"}\n"
              : "{\"error\":\"not_found\",\"reason\":\"Database does not "
