@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# The database that tests and the demo use, tested itself: the suite of
-# couch-serve, and the shell functions around it.
+# The shell functions around the database that tests and the demo use. Its own
+# suite is tests/couch-serve/test.
 # ctest: LABEL couch
-# ctest: TIMEOUT 900
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 failures=0
@@ -22,10 +21,8 @@ if [ ! -d "$serve/node_modules/express-pouchdb" ]; then
   exit 1
 fi
 
-# What it is compared with are the tests' own recordings, and its process is
-# under their control: no database of somebody else's here.
+# Its process is under the test's control: no database of somebody else's here.
 unset COUCHDB_URL
-(cd "$serve" && npm test --silent) || fail "npm test in $serve"
 
 # ---- db.sh ------------------------------------------------------------------
 
@@ -81,5 +78,5 @@ for end in 'exit 3' 'kill -9 $$' 'kill -TERM $$'; do
   kill -0 "$pid" 2>/dev/null && fail "$pid lives after \"$end\" of its script"
 done
 
-[ "$failures" -eq 0 ] && echo "couch-serve and db.sh: all well"
+[ "$failures" -eq 0 ] && echo "db.sh: all well"
 exit $((failures > 0))
