@@ -187,6 +187,7 @@ static int take(sim *s, const changefeed_change *const *changes, size_t count) {
   s->ordinal += count;
   s->counts.rows += count;
   s->request_rows += count;
+  s->rows_since_failure = true;
   /* Workers may be done before the callback is. */
   if (s->config.manual && !s->healing && sim_chance(s, 100))
     acknowledge(s, s->given_count - 1, false);
@@ -222,7 +223,7 @@ static void on_state(changefeed *feed, const changefeed_event *event,
   if (event->state == CHANGEFEED_STATE_LIVE)
     sim_check_live(s);
   if (event->state == CHANGEFEED_STATE_WAITING)
-    sim_check_delay(s, event->delay_ms);
+    sim_check_waiting(s, event);
   if (event->state == CHANGEFEED_STATE_FAILED)
     sim_check_failed(s, event->error);
 }
@@ -299,6 +300,9 @@ static void new_life(sim *s) {
   s->raced = s->record.raced;
   s->missing_seen = s->checked_any = false;
   s->rate_ms = 0;
+  s->failures = 0;
+  s->rows_since_failure = false;
+  s->stream_at_ms = CFI_NEVER;
   s->request_counts = false;
   s->request_rows = 0;
   s->resume_at_ms = s->stop_step_ms = CFI_NEVER;

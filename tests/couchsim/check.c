@@ -7,7 +7,13 @@
 
 #include "sim.h"
 
-enum { BURST = 5, RATE_MS = 1000, STOP_MS = 100, STEPS_MAX = 100 };
+enum {
+  BURST = 5,
+  RATE_MS = 1000,
+  STOP_MS = 100,
+  HEALTHY_MS = 60000,
+  STEPS_MAX = 100
+};
 
 /* ---- rows: none invented, none of another history without a word ---- */
 
@@ -204,8 +210,22 @@ void sim_check_request_begin(sim *s) {
     sim_violate(s, "a request after stop");
 }
 
-void sim_check_delay(sim *s, int64_t delay_ms) {
-  int64_t most = s->config.retry_max_ms;
+/* A row, or a minute of stream, ends a series of failures; an answer does
+   not. */
+static void check_series(sim *s, unsigned attempt) {
+  if (s->rows_since_failure || (s->stream_at_ms != CFI_NEVER &&
+                                s->now_ms - s->stream_at_ms >= HEALTHY_MS))
+    s->failures = 0;
+  s->failures++;
+  s->rows_since_failure = false;
+  s->stream_at_ms = CFI_NEVER;
+  if (attempt < s->failures)
+    sim_violate(s, "counts %u failures in a row, there were %u", attempt,
+                s->failures);
+}
+
+void sim_check_waiting(sim *s, const changefeed_event *event) {
+  int64_t most = s->config.retry_max_ms, delay_ms = event->delay_ms;
 
   if (most < RATE_MS)
     most = RATE_MS;
@@ -214,6 +234,7 @@ void sim_check_delay(sim *s, int64_t delay_ms) {
   if (delay_ms > most || delay_ms < 0)
     sim_violate(s, "waits %lld ms, at most %lld are allowed",
                 (long long)delay_ms, (long long)most);
+  check_series(s, event->attempt);
 }
 
 /* ---- the end of a life ---- */

@@ -95,6 +95,7 @@ static void tell_head(sim *s) {
     head.cookie_age_ms = s->config.session_ms;
   }
   note_race(s);
+  s->stream_at_ms = c->feed && c->status == 200 ? s->now_ms : CFI_NEVER;
   c->piece_at_ms = s->now_ms;
   sim_trail(s, "head %d", head.status);
   cfi_feed_note_head(s->feed, &head);

@@ -183,7 +183,10 @@ typedef struct sim {
   bool poke; /* step now */
 
   /* rules */
-  int64_t rate_ms; /* of unproductive requests */
+  unsigned failures; /* in a row */
+  bool rows_since_failure;
+  int64_t stream_at_ms; /* when the last feed's head came */
+  int64_t rate_ms;      /* of unproductive requests */
   bool request_counts;
   int64_t request_at_ms;
   int64_t step_ms;
@@ -254,7 +257,7 @@ void sim_check_saved(sim *s, const char *data, size_t len);
 void sim_check_reset(sim *s, const char *reason);
 void sim_check_request_begin(sim *s);
 void sim_check_request_end(sim *s);
-void sim_check_delay(sim *s, int64_t delay_ms);
+void sim_check_waiting(sim *s, const changefeed_event *event);
 void sim_check_failed(sim *s, const changefeed_error *error);
 /* Has the application all of it, and acknowledged? */
 bool sim_check_complete(const sim *s);
