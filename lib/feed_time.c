@@ -53,9 +53,10 @@ int64_t cfi_feed_deadline(const changefeed *f) {
   int64_t at = cfi_feed_save_due_ms(f);
   int64_t other = CFI_NEVER;
 
-  if (f->phase == CFI_PHASE_OVER)
+  /* While a row is lent nothing but a save is done. */
+  if (f->phase == CFI_PHASE_OVER || f->lent)
     return at;
-  if (f->phase == CFI_PHASE_WAIT && !f->lent)
+  if (f->phase == CFI_PHASE_WAIT)
     other = f->begin_ms;
   else if (f->phase == CFI_PHASE_ACTIVE)
     other = active_deadline(f);

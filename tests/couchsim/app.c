@@ -53,28 +53,25 @@ static int save(void *ctx, const char *key, const char *data, size_t len) {
 
 /* ---- rows ---- */
 
-static void add_given(sim *s, uint64_t ordinal, unsigned tag, unsigned doc,
-                      uint32_t number) {
-  sim_given *g;
-
-  s->given =
-      cft_room(s->given, s->given_count, &s->given_cap, sizeof *s->given);
-  g = &s->given[s->given_count++];
-  *g = (sim_given){ordinal, tag, doc, number, false};
-}
-
-static void add_place(sim *s, const changefeed_change *change, unsigned tag) {
+static void add_place(sim *s, const char *seq, uint64_t ordinal, unsigned tag) {
   sim_place *p;
 
   s->place_tag = tag;
-  if (change->seq.data == NULL || change->seq.len >= SIM_SEQ_TEXT)
+  if (seq[0] == '\0')
     return;
   s->places =
       cft_room(s->places, s->place_count, &s->place_cap, sizeof *s->places);
   p = &s->places[s->place_count++];
-  p->ordinal = change->ordinal;
-  memcpy(p->text, change->seq.data, change->seq.len);
-  p->text[change->seq.len] = '\0';
+  p->ordinal = ordinal;
+  memcpy(p->text, seq, sizeof p->text);
+}
+
+static void copy_seq(sim *s, changefeed_str seq, char out[SIM_SEQ_TEXT]) {
+  memset(out, 0, SIM_SEQ_TEXT);
+  if (seq.len >= SIM_SEQ_TEXT)
+    sim_violate(s, "a seq of %zu bytes", seq.len);
+  else if (seq.data != NULL)
+    memcpy(out, seq.data, seq.len);
 }
 
 /* From now on the application would not want this row again. */
@@ -84,6 +81,29 @@ static void settle(sim *s, sim_given *g) {
   g->acked = true;
   if (g->number > s->acked[g->tag][g->doc])
     s->acked[g->tag][g->doc] = g->number;
+}
+
+/* A row is the application's. */
+static void taken(sim *s, const sim_given *row, const char *seq) {
+  sim_given *g;
+
+  s->given =
+      cft_room(s->given, s->given_count, &s->given_cap, sizeof *s->given);
+  g = &s->given[s->given_count++];
+  *g = *row;
+  if (g->number > s->seen[g->tag][g->doc])
+    s->seen[g->tag][g->doc] = g->number;
+  add_place(s, seq, g->ordinal, g->tag);
+  if (!s->config.manual) {
+    settle(s, g);
+    s->given_head = s->given_count;
+  }
+  s->app_tag = g->tag;
+  s->app_knows_tag = true;
+  s->ordinal = g->ordinal;
+  s->counts.rows++;
+  s->request_rows++;
+  s->rows_since_failure = true;
 }
 
 static void acknowledge(sim *s, size_t index, bool all) {
@@ -172,26 +192,42 @@ static int take(sim *s, const changefeed_change *const *changes, size_t count) {
       (answer != CHANGEFEED_CONTINUE && answer != CHANGEFEED_STOP))
     return answer;
   for (size_t i = 0; i < count; i++) {
+    char seq[SIM_SEQ_TEXT];
+
     sim_check_row(s, changes[i], &tag, &doc, &number);
-    if (number > s->seen[tag][doc])
-      s->seen[tag][doc] = number;
-    add_place(s, changes[i], tag);
-    add_given(s, changes[i]->ordinal, tag, doc, number);
-    if (!s->config.manual)
-      settle(s, &s->given[s->given_count - 1]);
-    s->app_tag = tag;
-    s->app_knows_tag = true;
+    copy_seq(s, changes[i]->seq, seq);
+    taken(s, &(sim_given){changes[i]->ordinal, tag, doc, number, false}, seq);
   }
-  if (!s->config.manual)
-    s->given_head = s->given_count;
-  s->ordinal += count;
-  s->counts.rows += count;
-  s->request_rows += count;
-  s->rows_since_failure = true;
   /* Workers may be done before the callback is. */
   if (s->config.manual && !s->healing && sim_chance(s, 100))
     acknowledge(s, s->given_count - 1, false);
   return answer;
+}
+
+void sim_app_pull(sim *s) {
+  const changefeed_change *change;
+  sim_given *g = &s->lent_row;
+
+  s->pull_at_ms = s->now_ms + (s->healing ? 1 : sim_between(s, 1, 3000));
+  if (s->lent)
+    taken(s, g, s->lent_seq);
+  s->lent = false;
+  change = cfi_feed_lend(s->feed);
+  s->poke = true;
+  if (change == NULL) {
+    s->pull_at_ms = CFI_NEVER; /* until something happens */
+    return;
+  }
+  if (change->ordinal != s->ordinal + 1)
+    sim_violate(s, "ordinal %llu after %llu",
+                (unsigned long long)change->ordinal,
+                (unsigned long long)s->ordinal);
+  *g = (sim_given){.ordinal = change->ordinal};
+  sim_check_row(s, change, &g->tag, &g->doc, &g->number);
+  copy_seq(s, change->seq, s->lent_seq);
+  s->lent = true;
+  sim_trail(s, "row %llu lent (doc%u, update %u)",
+            (unsigned long long)g->ordinal, g->doc, (unsigned)g->number);
 }
 
 static int on_change(changefeed *feed, const changefeed_change *change,
@@ -275,7 +311,7 @@ static void make_options(sim *s) {
     check(s, changefeed_options_set(s->options, o[0], o[1]), o[0]);
   if (s->config.batch)
     callbacks.on_batch = on_batch;
-  else
+  else if (!s->config.pull)
     callbacks.on_change = on_change;
   callbacks.on_state = on_state;
   callbacks.on_reset = on_reset;
@@ -292,6 +328,7 @@ static void make_options(sim *s) {
 static void new_life(sim *s) {
   s->dead = s->stopping = s->gave_up = s->was_live = s->live_known = false;
   s->ordinal = 0;
+  s->lent = false;
   s->given_count = s->given_head = s->place_count = 0;
   s->resets_this_life = 0;
   memcpy(s->seen, s->acked, sizeof s->seen);
@@ -305,7 +342,7 @@ static void new_life(sim *s) {
   s->stream_at_ms = CFI_NEVER;
   s->request_counts = false;
   s->request_rows = 0;
-  s->resume_at_ms = s->stop_step_ms = CFI_NEVER;
+  s->resume_at_ms = s->stop_step_ms = s->pull_at_ms = CFI_NEVER;
   s->last_state = -1;
 }
 

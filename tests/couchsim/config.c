@@ -72,6 +72,7 @@ static void choose_application(sim *s) {
   sim_config *c = &s->config;
 
   c->batch = sim_chance(s, 300);
+  c->pull = !c->batch && sim_chance(s, 200);
   c->manual = sim_chance(s, 500);
   c->later = level(s, 100);
   c->pause = level(s, 100);

@@ -203,6 +203,7 @@ static int64_t next_event(const sim *s) {
   if (s->config.manual && s->given_head < s->given_count)
     least(&at, s->ack_at_ms);
   least(&at, s->resume_at_ms);
+  least(&at, s->pull_at_ms);
   least(&at, s->stop_step_ms);
   least(&at, cfi_feed_deadline(s->feed));
   least(&at, sim_net_due_ms(s));
@@ -216,6 +217,9 @@ static void step(sim *s) {
   s->poke = false;
   s->poke = cfi_feed_step(s->feed, most) || s->poke;
   sim_check_step(s);
+  if (s->config.pull && !s->lent && s->pull_at_ms == CFI_NEVER &&
+      s->feed->held_count != 0)
+    s->pull_at_ms = s->now_ms + (s->healing ? 1 : sim_between(s, 1, 500));
   if (s->violated)
     return;
   if (s->dead) {
@@ -280,6 +284,8 @@ static bool events(sim *s) {
   }
   if (s->now_ms >= s->resume_at_ms)
     resume(s);
+  if (s->now_ms >= s->pull_at_ms)
+    sim_app_pull(s);
   end_unnoticed(s);
   sim_server_write(s);
   if (s->now_ms >= sim_net_due_ms(s)) {
@@ -301,7 +307,7 @@ static bool is_done(const sim *s) {
          s->checked_any && s->checked_tag == sim_model_tag(&s->model) &&
          s->feed->base_state == CHANGEFEED_STATE_LIVE && !s->raced &&
          s->given_head == s->given_count && s->conn.open && s->conn.live &&
-         s->conn.out.len == 0 && s->feed->queue.len == 0;
+         s->conn.out.len == 0 && s->feed->queue.len == 0 && !s->lent;
 }
 
 static void finish(sim *s) {
@@ -336,7 +342,7 @@ static void begin(sim *s, uint64_t seed) {
   s->write_at_ms = s->ack_at_ms = s->open_at_ms = s->now_ms;
   s->admin_at_ms = later(s, s->config.admin_gap_ms);
   s->life_at_ms = later(s, s->config.life_gap_ms);
-  s->resume_at_ms = s->stop_step_ms = CFI_NEVER;
+  s->resume_at_ms = s->stop_step_ms = s->pull_at_ms = CFI_NEVER;
 }
 
 bool sim_run(sim *s, uint64_t seed) {

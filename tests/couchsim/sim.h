@@ -38,7 +38,7 @@ typedef struct sim_config {
   sim_pending pending;
   bool refuse_stale; /* a seq of another history: 400, else all of it again */
   bool may_recreate, may_crash, may_miss, may_outage, may_rotate;
-  bool filtered, batch, manual, session, include_docs, crlf, slow_pieces;
+  bool filtered, batch, pull, manual, session, include_docs, crlf, slow_pieces;
   bool tiny_pieces, trailing_line, tail_hangs, wide_rows;
   int transport; /* of the live phase; enum */
   int64_t session_ms;
@@ -171,6 +171,9 @@ typedef struct sim {
   bool app_knows_tag;
   bool raced; /* rows of another history came without a word, rightly so */
   uint64_t ordinal;
+  bool lent; /* a row is in the application's hands, by changefeed_next */
+  sim_given lent_row;
+  char lent_seq[SIM_SEQ_TEXT]; /* "": none */
   unsigned resets_this_life;
   sim_record record;
   int last_state, last_code;
@@ -179,7 +182,7 @@ typedef struct sim {
 
   /* what is to happen next */
   int64_t write_at_ms, ack_at_ms, admin_at_ms, life_at_ms, resume_at_ms,
-      open_at_ms, stop_step_ms;
+      pull_at_ms, open_at_ms, stop_step_ms;
   bool poke; /* step now */
 
   /* rules */
@@ -245,6 +248,8 @@ extern const cfi_world sim_net_world;
 /* app.c */
 void sim_app_open(sim *s);
 void sim_app_close(sim *s, bool save);
+/* As changefeed_next: the row before is taken, and here is another. */
+void sim_app_pull(sim *s);
 void sim_app_ack_some(sim *s);
 void sim_app_ack_all(sim *s);
 

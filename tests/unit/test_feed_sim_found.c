@@ -193,6 +193,29 @@ START_TEST(test_feed_resets_behind_rows_without_a_position) {
 }
 END_TEST
 
+START_TEST(test_feed_does_not_spin_while_a_row_is_lent) {
+  static const char *const aging[] = {"connection_max_age_ms", "1000", NULL};
+
+  cft_world_open(&w, aging);
+  w.feed->callbacks.on_change = NULL;
+  w.feed->pull = true;
+  cft_world_greet(&w);
+  cft_world_answer(&w, 200, LIST("", "\"last_seq\":\"5-a\",\"pending\":0"));
+  cft_world_head(&w, 200, NULL);
+  ck_assert(cft_world_body(&w, ROW("\"6-a\"", "x", "1-r") "\n"));
+  ck_assert_ptr_nonnull(cfi_feed_lend(w.feed));
+  /* the connection is due to be renewed, but not from under the row; passing
+     time fails when the feed wants to be called at once, for ever */
+  cft_world_pass(&w, 2000);
+  ck_assert(w.active);
+  ck_assert_ptr_null(cfi_feed_lend(w.feed));
+  cft_world_settle(&w);
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_DATABASE);
+  ck_assert_uint_eq(w.cancels, 1);
+  cft_world_close(&w);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("feed_sim_found");
   TCase *tc = tcase_create("feed_sim_found");
@@ -209,6 +232,7 @@ static Suite *suite(void) {
       tc, test_feed_knows_its_database_behind_a_front_page_that_is_hidden);
   tcase_add_test(tc, test_feed_knows_its_database_before_it_knows_the_server);
   tcase_add_test(tc, test_feed_resets_behind_rows_without_a_position);
+  tcase_add_test(tc, test_feed_does_not_spin_while_a_row_is_lent);
   suite_add_tcase(s, tc);
   return s;
 }
