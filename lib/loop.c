@@ -13,7 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_EVENTS = 256 };
+enum {
+  MAX_EVENTS = 256,
+  MANY_EVENTS = MAX_EVENTS - 2 /* a driver keeps up to two for itself */
+};
 
 /* ---- libcurl, once per process ---- */
 
@@ -263,19 +266,34 @@ static void rearm(changefeed_loop *loop) {
       loop->driver, wait < 0 ? CFI_NEVER : cfi_clock_after(loop->now_ms, wait));
 }
 
-int cfi_loop_round(changefeed_loop *loop, int timeout_ms) {
+/* Reads every socket that has something, however many they are, before anybody
+   looks at deadlines: bytes in the kernel are no silence. Events, or -1. */
+static int read_sockets(changefeed_loop *loop, int timeout_ms) {
   cfi_driver_event events[MAX_EVENTS];
+  size_t batches = loop->socket_count / MANY_EVENTS + 1;
+  int count, all = 0;
+
+  do {
+    count = cfi_driver_wait(loop->driver, events, MAX_EVENTS, timeout_ms);
+    if (count < 0)
+      return -1;
+    cfi_loop_refresh(loop);
+    run_sockets(loop, events, count);
+    all += count;
+    timeout_ms = 0;
+  } while (count >= MANY_EVENTS && batches-- != 0);
+  return all;
+}
+
+int cfi_loop_round(changefeed_loop *loop, int timeout_ms) {
   bool worked;
   int count;
 
   cfi_loop_refresh(loop);
-  count = cfi_driver_wait(loop->driver, events, MAX_EVENTS,
-                          wait_ms(loop, timeout_ms));
+  count = read_sockets(loop, wait_ms(loop, timeout_ms));
   if (count < 0)
     return CHANGEFEED_ERR_SYSTEM;
-  cfi_loop_refresh(loop);
   worked = count != 0;
-  run_sockets(loop, events, count);
   if (loop->now_ms >= loop->curl_due_ms) {
     loop->curl_due_ms = CFI_NEVER;
     socket_action(loop, CURL_SOCKET_TIMEOUT, 0);

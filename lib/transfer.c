@@ -368,12 +368,16 @@ void cfi_transfer_cancel(cfi_transfer *t) {
 }
 
 void cfi_transfer_unblock(cfi_transfer *t) {
+  CURLcode code;
+
   if (!t->active || !t->refused)
     return;
   t->refused = false;
-  /* Offers what was refused again, at once. A failure of it ends the transfer
-     and is told with its outcome. */
-  (void)curl_easy_pause(t->easy, CURLPAUSE_CONT);
+  /* Offers what was refused again, at once. When that fails those bytes are
+     lost, and libcurl would go on behind them. */
+  code = curl_easy_pause(t->easy, CURLPAUSE_CONT);
+  if (code != CURLE_OK)
+    cfi_transfer_done(t, code);
 }
 
 /* ---- redirects ---- */
