@@ -1,7 +1,7 @@
 /* A response that breaks at any byte: by FIN, by RST, or by silence. Whatever
    was broken is asked for again, and nothing is lost, doubled or invented.
    Every offset is a feed of its own; all feeds of a case run at once on one
-   loop. Known failures 1, 2, 3, 37, 38, 39, 55, 56, 57, 66, 67, 90. */
+   loop. Known failures 1, 2, 3, 11, 37, 38, 39, 55, 56, 57, 66, 67, 90. */
 #include "support/follow.h"
 #include "support/mem.h"
 #include "support/peer_client.h"
@@ -218,6 +218,27 @@ START_TEST(test_cut_in_slices_at_every_byte) {
 }
 END_TEST
 
+/* No response ever gets to its end; known failure 11. */
+START_TEST(test_cut_each_response_and_get_there) {
+  cft_follow f = {.feed = NULL};
+  char why[256];
+  cft_mini_fault(mini, &(cft_fault){.on = CFT_NORMAL,
+                                    .cut = CFT_CUT_BODY,
+                                    .cut_at = 700,
+                                    .then = _i ? CFT_RST : CFT_CLOSE});
+  cft_mini_fill(mini, "more", 12);
+  cft_revs *all = cft_mini_revs(mini);
+  cft_follow_open(&f, loop, cft_mini_url(mini), "include_docs", "1", NULL);
+  (void)cft_follow_until_revs(&f, all, LONG_MS);
+  ck_assert_msg(cft_revs_equal(all, f.revs, why, sizeof why), "%s", why);
+  ck_assert_uint_eq(f.taken, ROWS + 12);
+  ck_assert_uint_ge(cft_follow_times(&f, CHANGEFEED_STATE_WAITING), 4);
+  ck_assert_uint_eq(cft_follow_last(&f, CHANGEFEED_STATE_WAITING)->attempt, 1);
+  cft_revs_free(all);
+  cft_follow_clear(&f);
+}
+END_TEST
+
 /* ---- heads ---- */
 
 /* The normal feed is the one whose requests come first; a live request's head
@@ -262,6 +283,7 @@ int main(void) {
   tcase_add_loop_test(body, test_cut_by_fin_at_every_byte, 0, BODIES);
   tcase_add_loop_test(body, test_cut_by_rst_at_every_byte, 0, BODIES);
   tcase_add_loop_test(body, test_cut_by_silence_at_every_byte, 0, BODIES);
+  tcase_add_loop_test(body, test_cut_each_response_and_get_there, 0, 2);
   tcase_add_loop_test(body, test_cut_in_slices_at_every_byte, 0, BODIES);
   suite_add_tcase(suite, body);
   tcase_add_checked_fixture(head, setup, teardown);
