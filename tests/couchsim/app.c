@@ -141,6 +141,25 @@ void sim_app_ack_all(sim *s) {
   }
 }
 
+/* The first row is done with, and all the same to come again. Whoever has said
+   so has it. */
+static void acknowledge_and_refuse(sim *s, const changefeed_change *change) {
+  unsigned tag = 0, doc = 0;
+  uint32_t number = 0;
+  char seq[SIM_SEQ_TEXT];
+
+  sim_check_row(s, change, &tag, &doc, &number);
+  copy_seq(s, change->seq, seq);
+  add_place(s, seq, change->ordinal - 1, tag);
+  if (number > s->acked[tag][doc])
+    s->acked[tag][doc] = number;
+  if (!cfi_window_ack_one(&s->feed->window, change->ordinal))
+    sim_violate(s, "row %llu cannot be acknowledged",
+                (unsigned long long)change->ordinal);
+  atomic_fetch_or(&s->feed->mail, (unsigned)CFI_MAIL_ACK);
+  sim_trail(s, "ack of a row not taken");
+}
+
 static int verdict(sim *s) {
   const sim_config *c = &s->config;
 
@@ -188,6 +207,8 @@ static int take(sim *s, const changefeed_change *const *changes, size_t count) {
   sim_trail(s, "%zu rows up to %llu (doc%u, update %u): %d", count,
             (unsigned long long)(s->ordinal + count), doc, (unsigned)number,
             answer);
+  if (answer == CHANGEFEED_LATER && s->config.manual && sim_chance(s, 300))
+    acknowledge_and_refuse(s, changes[0]);
   if (s->dead || s->violated ||
       (answer != CHANGEFEED_CONTINUE && answer != CHANGEFEED_STOP))
     return answer;

@@ -214,7 +214,7 @@ void sim_check_request_begin(sim *s) {
    not. */
 static void check_series(sim *s, unsigned attempt) {
   if (s->rows_since_failure || (s->stream_at_ms != CFI_NEVER &&
-                                s->now_ms - s->stream_at_ms >= HEALTHY_MS))
+                                s->byte_at_ms - s->stream_at_ms >= HEALTHY_MS))
     s->failures = 0;
   s->failures++;
   s->rows_since_failure = false;

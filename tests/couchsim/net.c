@@ -42,6 +42,7 @@ static void world_unblock(void *ctx) {
   if (s->conn.open && !s->conn.blocked)
     sim_violate(s, "unblocked what was not blocked");
   s->conn.blocked = false;
+  s->byte_at_ms = s->now_ms;
 }
 
 const cfi_world sim_net_world = {world_start, world_cancel, world_unblock,
@@ -95,7 +96,9 @@ static void tell_head(sim *s) {
     head.cookie_age_ms = s->config.session_ms;
   }
   note_race(s);
-  s->stream_at_ms = c->feed && c->status == 200 ? s->now_ms : CFI_NEVER;
+  s->stream_at_ms =
+      c->ask >= CFI_ASK_CATCHUP && c->status == 200 ? s->now_ms : CFI_NEVER;
+  s->byte_at_ms = s->now_ms;
   c->piece_at_ms = s->now_ms;
   sim_trail(s, "head %d", head.status);
   cfi_feed_note_head(s->feed, &head);
@@ -138,6 +141,7 @@ static void deliver(sim *s) {
   bool fail = false;
 
   if (len != 0 && !c->blocked) {
+    s->byte_at_ms = s->now_ms;
     len = piece_size(s, len);
     if (cfi_feed_receive(s->feed, cfi_buf_data(&c->out), len, &fail)) {
       cfi_buf_consume(&c->out, len);

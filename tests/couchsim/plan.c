@@ -13,8 +13,7 @@ static const char *const odd_bodies[] = {
     "null\n",
     "{\"results\":{}}",
     "\xff\xfe garbage \x01",
-    "{\"error\":\"timeout\",\"reason\":\"The request could not be processed "
-    "in a reasonable amount of time.\"}\n",
+    "{\"error\":\"timeout\",\"reason\":\"no answer in time\"}\n",
 };
 
 static const int bad_statuses[] = {408, 412, 425, 429, 500, 502,

@@ -29,8 +29,8 @@ int64_t sim_between(sim *s, int64_t low, int64_t high) {
 
 /* ---- what is told ---- */
 
-static void say(sim *s, char *to, size_t size, const char *format,
-                va_list args) {
+__attribute__((format(printf, 4, 0))) static void
+say(const sim *s, char *to, size_t size, const char *format, va_list args) {
   int len = snprintf(to, size, "%9lld ", (long long)(s->now_ms - s->began_ms));
 
   if (len > 0 && (size_t)len < size)

@@ -189,6 +189,7 @@ typedef struct sim {
   unsigned failures; /* in a row */
   bool rows_since_failure;
   int64_t stream_at_ms; /* when the last feed's head came */
+  int64_t byte_at_ms;   /* when its last byte came */
   int64_t rate_ms;      /* of unproductive requests */
   bool request_counts;
   int64_t request_at_ms;

@@ -216,6 +216,27 @@ START_TEST(test_feed_does_not_spin_while_a_row_is_lent) {
 }
 END_TEST
 
+START_TEST(test_feed_does_not_take_silence_for_a_minute_of_health) {
+  static const char *const slow[] = {"heartbeat_ms", "60000", NULL};
+
+  cft_world_open(&w, slow);
+  for (unsigned n = 1; n <= 3; n++) {
+    cft_world_greet(&w);
+    cft_world_head(&w, 200, NULL);
+    cft_world_pass(&w, 90000); /* without a byte */
+    ck_assert_uint_eq(w.feed->backoff.failures, n);
+  }
+  /* a heartbeat each minute is health */
+  cft_world_greet(&w);
+  cft_world_head(&w, 200, NULL);
+  cft_world_pass(&w, 60000);
+  ck_assert(cft_world_body(&w, "\n"));
+  cft_world_done(&w, CHANGEFEED_ERR_NETWORK);
+  ck_assert_uint_eq(w.feed->backoff.failures, 1);
+  cft_world_close(&w);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("feed_sim_found");
   TCase *tc = tcase_create("feed_sim_found");
@@ -233,6 +254,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, test_feed_knows_its_database_before_it_knows_the_server);
   tcase_add_test(tc, test_feed_resets_behind_rows_without_a_position);
   tcase_add_test(tc, test_feed_does_not_spin_while_a_row_is_lent);
+  tcase_add_test(tc, test_feed_does_not_take_silence_for_a_minute_of_health);
   suite_add_tcase(s, tc);
   return s;
 }
