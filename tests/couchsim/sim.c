@@ -306,8 +306,9 @@ static bool is_done(const sim *s) {
   return s->healing && s->feed != NULL && sim_check_complete(s) &&
          s->checked_any && s->checked_tag == sim_model_tag(&s->model) &&
          s->feed->base_state == CHANGEFEED_STATE_LIVE && !s->raced &&
-         s->given_head == s->given_count && s->conn.open && s->conn.live &&
-         s->conn.out.len == 0 && s->feed->queue.len == 0 && !s->lent;
+         s->given_head == s->given_count && s->conn.head_told && s->conn.open &&
+         s->conn.live && s->conn.out.len == 0 && s->feed->queue.len == 0 &&
+         !s->lent;
 }
 
 static void finish(sim *s) {
