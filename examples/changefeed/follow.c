@@ -223,6 +223,7 @@ static void close_all(follower *f, int status) {
 
   changefeed_close(f->feed);
   finish_messages(f);
+  stopper_forget();
   until =
       clock_ms() + (atomic_load(stopper_asked()) ? THREAD_MS : UNHURRIED_MS);
   if (!sink_close(&f->console.out, until) ||

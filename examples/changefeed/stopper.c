@@ -12,7 +12,7 @@
 #include "args.h"
 
 static struct {
-  pthread_mutex_t lock; /* guards feed */
+  pthread_mutex_t lock; /* guards feed and poke */
   changefeed *feed;
   sink *poke;
   atomic_bool asked;
@@ -40,8 +40,9 @@ static void *wait_for_signals(void *unused) {
     (void)pthread_mutex_lock(&stopper.lock);
     if (stopper.feed != NULL)
       (void)changefeed_stop(stopper.feed);
+    if (stopper.poke != NULL)
+      sink_poke(stopper.poke);
     (void)pthread_mutex_unlock(&stopper.lock);
-    sink_poke(stopper.poke);
   }
 }
 
@@ -82,6 +83,13 @@ void stopper_set_feed(changefeed *feed) {
   stopper.feed = feed;
   if (feed != NULL && atomic_load(&stopper.asked))
     (void)changefeed_stop(feed);
+  (void)pthread_mutex_unlock(&stopper.lock);
+}
+
+void stopper_forget(void) {
+  (void)pthread_mutex_lock(&stopper.lock);
+  stopper.feed = NULL;
+  stopper.poke = NULL;
   (void)pthread_mutex_unlock(&stopper.lock);
 }
 

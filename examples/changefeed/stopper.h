@@ -18,6 +18,9 @@ void stopper_block(void);
 int stopper_start(sink *poke);
 /* The feed to stop; NULL before it is closed. */
 void stopper_set_feed(changefeed *feed);
+/* A signal touches nothing of the command's from here on: the feed and the sink
+   may be freed. */
+void stopper_forget(void);
 /* A signal has come. */
 const atomic_bool *stopper_asked(void);
 
