@@ -9,7 +9,7 @@
 #include "fuzz/plain_yajl.h"
 #include "info.h"
 #include "str.h"
-#include "unit/counting_alloc.h"
+#include "support/failing.h"
 
 static void check_text(changefeed_str s, bool may_be_array) {
   if (s.data == NULL)
@@ -38,7 +38,7 @@ static void check_info(const cfi_info *info, const char *text, size_t len) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  counting c;
+  cft_failing c;
   cfi_info info;
   const char *text;
   size_t len;
@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return 0;
   text = (const char *)data + 1;
   len = size - 1;
-  counting_init(&c);
+  cft_failing_init(&c, 0);
   rc = cfi_info_parse(&c.alloc, text, len, &info);
   CFT_FUZZ_CHECK(rc == CFI_INFO_OK || rc == CFI_INFO_BAD);
   if (rc == CFI_INFO_OK) {
@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
   c.calls = 0;
   c.fail_at = data[0] % 8;
-  c.fail_on = data[0] >= 128;
+  c.fails = data[0] >= 128 ? CFT_FOR_GOOD : 1;
   failed = cfi_info_parse(&c.alloc, text, len, &info);
   CFT_FUZZ_CHECK(failed == rc || (failed == CFI_INFO_NOMEM && c.fail_at != 0));
   if (failed == CFI_INFO_OK)

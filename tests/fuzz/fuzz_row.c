@@ -11,7 +11,7 @@
 #include "json.h"
 #include "row.h"
 #include "str.h"
-#include "unit/counting_alloc.h"
+#include "support/failing.h"
 
 static const size_t depths[] = {1, 2, 3, 1000};
 
@@ -85,14 +85,14 @@ static void check_bad(const cfi_row *row, const char *text, size_t len) {
 static void check_without_memory(uint8_t how, cfi_row_source source,
                                  size_t depth, const char *text, size_t len,
                                  cfi_row_kind wanted) {
-  counting c;
+  cft_failing c;
   cfi_row_parser *p;
   cfi_row row;
   cfi_row_kind kind = CFI_ROW_NOMEM;
 
-  counting_init(&c);
+  cft_failing_init(&c, 0);
   c.fail_at = how % 8;
-  c.fail_on = how >= 128;
+  c.fails = how >= 128 ? CFT_FOR_GOOD : 1;
   p = cfi_row_parser_new(&c.alloc, depth);
   if (p != NULL)
     kind = cfi_row_parse(p, source, text, len, &row);
@@ -102,7 +102,7 @@ static void check_without_memory(uint8_t how, cfi_row_source source,
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  counting c;
+  cft_failing c;
   cfi_row_parser *p;
   cfi_row row, again;
   cfi_row_kind kind;
@@ -116,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   depth = depths[data[0] / 2 % 4];
   text = (const char *)data + 2;
   len = size - 2;
-  counting_init(&c);
+  cft_failing_init(&c, 0);
   p = cfi_row_parser_new(&c.alloc, depth);
   CFT_FUZZ_CHECK(p != NULL);
   kind = cfi_row_parse(p, source, text, len, &row);

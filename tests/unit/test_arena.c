@@ -7,7 +7,7 @@
 #include <check.h>
 #include <stdint.h>
 
-#include "counting_alloc.h"
+#include "support/failing.h"
 #include "support/unit.h"
 
 enum { BLOCK = 1024, PIECES = 200 };
@@ -46,11 +46,11 @@ static void expect_content(const pieces *p) {
 }
 
 START_TEST(test_arena_pieces_keep_their_content) {
-  counting c;
+  cft_failing c;
   cfi_arena a;
   pieces p;
 
-  counting_init(&c);
+  cft_failing_init(&c, 0);
   cfi_arena_init(&a, &c.alloc, BLOCK);
   for (int round = 0; round < 3; round++) {
     take(&a, &p);
@@ -66,11 +66,11 @@ START_TEST(test_arena_pieces_keep_their_content) {
 END_TEST
 
 START_TEST(test_arena_grows_the_last_piece_in_place) {
-  counting c;
+  cft_failing c;
   cfi_arena a;
   char *piece;
 
-  counting_init(&c);
+  cft_failing_init(&c, 0);
   cfi_arena_init(&a, &c.alloc, BLOCK);
   piece = cfi_arena_grow(&a, NULL, 0, 10);
   ck_assert_ptr_nonnull(piece);
@@ -82,11 +82,11 @@ START_TEST(test_arena_grows_the_last_piece_in_place) {
 END_TEST
 
 START_TEST(test_arena_keeps_one_block_over_a_reset) {
-  counting c;
+  cft_failing c;
   cfi_arena a;
   size_t calls;
 
-  counting_init(&c);
+  cft_failing_init(&c, 0);
   cfi_arena_init(&a, &c.alloc, BLOCK);
   ck_assert_ptr_nonnull(cfi_arena_get(&a, 100));
   calls = c.calls;
@@ -107,12 +107,12 @@ START_TEST(test_arena_keeps_one_block_over_a_reset) {
 END_TEST
 
 START_TEST(test_arena_uses_memory_lent_first_and_never_frees_it) {
-  counting c;
+  cft_failing c;
   cfi_arena a;
   pieces p;
   max_align_t space[16];
 
-  counting_init(&c);
+  cft_failing_init(&c, 0);
   cfi_arena_init(&a, &c.alloc, BLOCK);
   cfi_arena_lend(&a, space, sizeof space);
   ck_assert_ptr_eq(cfi_arena_get(&a, sizeof space), space);
@@ -128,11 +128,11 @@ START_TEST(test_arena_uses_memory_lent_first_and_never_frees_it) {
 END_TEST
 
 START_TEST(test_arena_refuses_sizes_that_overflow) {
-  counting c;
+  cft_failing c;
   cfi_arena a;
   void *small, *large;
 
-  counting_init(&c);
+  cft_failing_init(&c, 0);
   cfi_arena_init(&a, &c.alloc, BLOCK);
   small = cfi_arena_get(&a, 8);
   large = cfi_arena_get(&a, BLOCK);
@@ -148,18 +148,18 @@ START_TEST(test_arena_refuses_sizes_that_overflow) {
 END_TEST
 
 START_TEST(test_arena_without_memory_leaves_pieces_as_they_were) {
-  counting c;
+  cft_failing c;
   cfi_arena a;
   char *small, *large;
 
-  counting_init(&c);
+  cft_failing_init(&c, 0);
   cfi_arena_init(&a, &c.alloc, BLOCK);
   small = cfi_arena_text(&a, "small", 5);
   large = cfi_arena_get(&a, BLOCK);
   ck_assert(small != NULL && large != NULL);
   memset(large, 'x', BLOCK);
   c.fail_at = c.calls + 1;
-  c.fail_on = true;
+  c.fails = CFT_FOR_GOOD;
   ck_assert_ptr_null(cfi_arena_get(&a, BLOCK));
   ck_assert_ptr_null(cfi_arena_grow(&a, small, 6, BLOCK));
   ck_assert_ptr_null(cfi_arena_grow(&a, large, BLOCK, 2 * BLOCK));

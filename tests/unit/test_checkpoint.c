@@ -349,7 +349,7 @@ END_TEST
 
 START_TEST(test_checkpoint_survives_each_failing_allocation) {
   cfi_checkpoint c = full();
-  unsigned long n = 0;
+  size_t n = 0;
   bool done;
 
   do {
@@ -361,7 +361,7 @@ START_TEST(test_checkpoint_survives_each_failing_allocation) {
     done = cfi_checkpoint_encode(&c, &out);
     ck_assert(done || cfi_buf_text(&out) == NULL || out.len == 0);
     cfi_buf_free(&out);
-    ck_assert_int_eq(f.live, 0);
+    ck_assert_uint_eq(f.live, 0);
   } while (!done);
   ck_assert_uint_gt(n, 3);
 
@@ -380,7 +380,7 @@ START_TEST(test_checkpoint_survives_each_failing_allocation) {
     ck_assert(done || rc == CHANGEFEED_ERR_NOMEM);
     if (done)
       cfi_checkpoint_free(&f.alloc, &back);
-    ck_assert_int_eq(f.live, 0);
+    ck_assert_uint_eq(f.live, 0);
   } while (!done);
   ck_assert_uint_gt(n, 5);
 }

@@ -16,6 +16,7 @@
 
 static cft_world w;
 static cft_failing memory;
+static size_t failing; /* the call that fails first */
 
 static const char *const options[] = {"session",
                                       "1",
@@ -96,8 +97,8 @@ static bool follow(void) {
   }
   cft_world_settle(&w);
   for (int turn = 0; !all_rows(); turn++) {
-    ck_assert_msg(turn < 200, "lost at failing call %lu (states: %s)",
-                  memory.fail_at, w.states);
+    ck_assert_msg(turn < 200, "lost at failing call %zu (states: %s)", failing,
+                  w.states);
     serve();
   }
   ck_assert_int_ne(w.last_state, CHANGEFEED_STATE_FAILED);
@@ -107,17 +108,19 @@ static bool follow(void) {
 }
 
 START_TEST(test_feed_survives_each_failed_allocation) {
-  unsigned long calls;
+  size_t calls;
   bool opened = false;
 
+  failing = 0;
   cft_failing_init(&memory, 0);
   ck_assert(follow());
   calls = memory.calls;
-  ck_assert_int_eq(memory.live, 0);
-  for (unsigned long n = 1; n <= calls; n++) {
+  ck_assert_uint_eq(memory.live, 0);
+  for (size_t n = 1; n <= calls; n++) {
+    failing = n;
     cft_failing_init(&memory, n);
     opened = follow() || opened;
-    ck_assert_msg(memory.live == 0, "%ld blocks leaked at call %lu",
+    ck_assert_msg(memory.live == 0, "%zu blocks leaked at call %zu",
                   memory.live, n);
   }
   ck_assert(opened);
@@ -127,14 +130,15 @@ END_TEST
 /* Memory is gone and stays gone for a while: the position does not move, and
    all is read when it is back. */
 START_TEST(test_feed_survives_a_time_without_memory) {
-  unsigned long calls;
+  size_t calls;
 
+  failing = 0;
   cft_failing_init(&memory, 0);
   ck_assert(follow());
   calls = memory.calls;
-  for (unsigned long n = 1; n <= calls; n++) {
+  for (size_t n = 1; n <= calls; n++) {
     cft_failing_init(&memory, n);
-    memory.for_good = true;
+    memory.fails = CFT_FOR_GOOD;
     if (cft_world_try(&w, &memory.alloc, options) == CHANGEFEED_OK) {
       cft_world_settle(&w);
       for (int turn = 0; turn < 10; turn++)
@@ -144,12 +148,12 @@ START_TEST(test_feed_survives_a_time_without_memory) {
           cft_world_to_deadline(&w);
       memory.fail_at = 0; /* there is memory again */
       for (int turn = 0; !all_rows(); turn++) {
-        ck_assert_msg(turn < 200, "lost at failing call %lu", n);
+        ck_assert_msg(turn < 200, "lost at failing call %zu", n);
         serve();
       }
       cft_world_close(&w);
     }
-    ck_assert_msg(memory.live == 0, "%ld blocks leaked at call %lu",
+    ck_assert_msg(memory.live == 0, "%zu blocks leaked at call %zu",
                   memory.live, n);
   }
 }

@@ -7,8 +7,8 @@
 
 #include <check.h>
 
-#include "counting_alloc.h"
 #include "frame_reader.h"
+#include "support/failing.h"
 #include "support/unit.h"
 
 enum { MAX_ROW = 1000, MAX_DEPTH = 8 };
@@ -597,14 +597,13 @@ START_TEST(test_frame_goes_on_after_a_failed_allocation) {
   size_t failures = 0;
 
   for (size_t n = 1; n < 6; n++) {
-    counting c;
+    cft_failing c;
     cfi_frame f;
     cfi_frame_item item;
     cfi_frame_kind kind;
     size_t rows = 0;
 
-    counting_init(&c);
-    c.fail_at = n;
+    cft_failing_init(&c, n);
     cfi_frame_init(&f, &c.alloc, MAX_ROW, MAX_DEPTH);
     cfi_frame_start(&f, LIST);
     do {

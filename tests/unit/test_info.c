@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "counting_alloc.h"
+#include "support/failing.h"
 #include "support/unit.h"
 
 static int parse(const char *text, cfi_info *info) {
@@ -218,12 +218,11 @@ START_TEST(test_info_survives_every_failed_allocation) {
     len += (size_t)sprintf(text + len, "\\n");
   len += (size_t)sprintf(text + len, "\"}");
   for (size_t n = 1;; n++) {
-    counting c;
+    cft_failing c;
     cfi_info info;
     int rc;
 
-    counting_init(&c);
-    c.fail_at = n;
+    cft_failing_init(&c, n);
     rc = cfi_info_parse(&c.alloc, text, len, &info);
     ck_assert(rc == CFI_INFO_NOMEM || rc == CFI_INFO_OK);
     failures += rc == CFI_INFO_NOMEM;

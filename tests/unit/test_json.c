@@ -7,7 +7,7 @@
 #include <check.h>
 #include <stdio.h>
 
-#include "counting_alloc.h"
+#include "support/failing.h"
 #include "support/unit.h"
 
 /* What a handler saw, as text. */
@@ -371,12 +371,11 @@ START_TEST(test_json_survives_every_failed_allocation) {
 
   for (int on = 0; on < 2; on++)
     for (size_t n = 1;; n++) {
-      counting c;
+      cft_failing c;
       cfi_json_result result;
 
-      counting_init(&c);
-      c.fail_at = n;
-      c.fail_on = on != 0;
+      cft_failing_init(&c, n);
+      c.fails = on != 0 ? CFT_FOR_GOOD : 1;
       result = cfi_json_parse(&c.alloc, 1000, text, len, quiet, &deepest);
       ck_assert(result == CFI_JSON_NOMEM || result == CFI_JSON_OK);
       failures += result == CFI_JSON_NOMEM;
@@ -393,10 +392,10 @@ START_TEST(test_json_ordinary_texts_cost_no_allocation) {
   static const char *const texts[] = {
       "{\"seq\":\"1-a\",\"id\":\"x\",\"changes\":[{\"rev\":\"1-b\"}]}",
       "{\"a\":\"\\n\\u00e9\"}", "{\"a\":", "{\"a\":\"\\ud800\"}", "12"};
-  counting c;
+  cft_failing c;
   size_t deepest = 0;
 
-  counting_init(&c);
+  cft_failing_init(&c, 0);
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
     (void)cfi_json_parse(&c.alloc, 100, texts[i], strlen(texts[i]), quiet,
                          &deepest);

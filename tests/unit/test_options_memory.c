@@ -7,65 +7,10 @@
 
 #include "options.h"
 #include "str.h"
+#include "support/failing.h"
 #include "support/unit.h"
 
-/* ---- memory that can fail, and that looks for secrets in what is freed ----
- */
-
 #define SECRET "s3cr3t-value"
-
-typedef struct heap {
-  size_t calls;
-  size_t fail_at; /* 1: the first call; 0: none */
-  size_t live;
-  size_t leaks; /* blocks that still held the secret when released */
-} heap;
-
-/* The size is kept in front of the block, so that release can look at it. */
-enum { FRONT = 16 };
-
-static bool holds_secret(const char *block, size_t size) {
-  return cfi_str_find(block, size, SECRET) != NULL;
-}
-
-static void heap_release(void *ctx, void *block) {
-  heap *h = ctx;
-  char *base = (char *)block - FRONT;
-  size_t size;
-
-  memcpy(&size, base, sizeof size);
-  if (holds_secret(block, size))
-    h->leaks++;
-  h->live--;
-  free(base);
-}
-
-static void *heap_resize(void *ctx, void *block, size_t size) {
-  heap *h = ctx;
-  char *base;
-  size_t old = 0;
-
-  if (++h->calls == h->fail_at)
-    return NULL;
-  base = malloc(size + FRONT);
-  if (base == NULL)
-    return NULL;
-  memcpy(base, &size, sizeof size);
-  memset(base + FRONT, 0, size);
-  h->live++;
-  if (block != NULL) {
-    memcpy(&old, (char *)block - FRONT, sizeof old);
-    memcpy(base + FRONT, block, old < size ? old : size);
-    heap_release(ctx, block);
-  }
-  return base + FRONT;
-}
-
-static cfi_alloc heap_alloc(heap *h) {
-  cfi_alloc alloc = {heap_resize, heap_release, h};
-
-  return alloc;
-}
 
 static changefeed_options *o;
 
@@ -120,23 +65,24 @@ static void fill_with_secrets(changefeed_options *options) {
 }
 
 START_TEST(test_options_secrets_are_wiped_when_replaced_and_freed) {
-  heap h = {0};
-  cfi_alloc alloc = heap_alloc(&h);
+  cft_failing h;
   changefeed_options *options;
   cfi_settings copy;
 
-  ck_assert_int_eq(cfi_options_new_with(&alloc, &options), CHANGEFEED_OK);
+  cft_failing_init(&h, 0);
+  h.secret = SECRET;
+  ck_assert_int_eq(cfi_options_new_with(&h.alloc, &options), CHANGEFEED_OK);
   fill_with_secrets(options);
   fill_with_secrets(options);
   ck_assert_int_eq(changefeed_options_set(options, "password", NULL), 0);
   ck_assert_int_eq(changefeed_options_set(options, "header", NULL), 0);
   fill_with_secrets(options);
-  ck_assert_int_eq(cfi_settings_copy(&alloc, &options->set, &copy), 0);
-  ck_assert(holds_secret(copy.url, strlen(copy.url)));
+  ck_assert_int_eq(cfi_settings_copy(&h.alloc, &options->set, &copy), 0);
+  ck_assert_ptr_nonnull(strstr(copy.url, SECRET));
   changefeed_options_free(options);
-  cfi_settings_free(&alloc, &copy);
+  cfi_settings_free(&h.alloc, &copy);
   ck_assert_uint_eq(h.live, 0);
-  ck_assert_uint_eq(h.leaks, 0);
+  ck_assert_uint_eq(h.exposed, 0);
 }
 END_TEST
 
@@ -170,20 +116,20 @@ static int use_everything(const cfi_alloc *alloc) {
 }
 
 START_TEST(test_options_any_allocation_may_fail) {
-  heap h = {0};
-  cfi_alloc alloc = heap_alloc(&h);
+  cft_failing h;
   size_t total;
 
-  ck_assert_int_eq(use_everything(&alloc), CHANGEFEED_OK);
+  cft_failing_init(&h, 0);
+  ck_assert_int_eq(use_everything(&h.alloc), CHANGEFEED_OK);
   total = h.calls;
   ck_assert_uint_gt(total, 10);
   for (size_t n = 1; n <= total; n++) {
-    h.calls = 0;
-    h.fail_at = n;
-    ck_assert_msg(use_everything(&alloc) == CHANGEFEED_ERR_NOMEM,
+    cft_failing_init(&h, n);
+    h.secret = SECRET;
+    ck_assert_msg(use_everything(&h.alloc) == CHANGEFEED_ERR_NOMEM,
                   "allocation %zu of %zu", n, total);
     ck_assert_uint_eq(h.live, 0);
-    ck_assert_uint_eq(h.leaks, 0);
+    ck_assert_uint_eq(h.exposed, 0);
   }
 }
 END_TEST
@@ -214,12 +160,12 @@ static const struct {
 START_TEST(test_options_failed_allocation_changes_nothing) {
   static const char before[] = "old old {} 1 Old: 1 1";
   int rc = CHANGEFEED_ERR_NOMEM;
-  heap h = {0};
-  cfi_alloc alloc = heap_alloc(&h);
+  cft_failing h;
   changefeed_options *options;
   char text[128];
 
-  ck_assert_int_eq(cfi_options_new_with(&alloc, &options), CHANGEFEED_OK);
+  cft_failing_init(&h, 0);
+  ck_assert_int_eq(cfi_options_new_with(&h.alloc, &options), CHANGEFEED_OK);
   (void)changefeed_options_set(options, "url", "old");
   (void)changefeed_options_set(options, "since", "old");
   (void)changefeed_options_set(options, "selector", "{}");

@@ -24,7 +24,7 @@ static void begin(size_t entries) {
 
 static void teardown(void) {
   cfi_repeat_free(&repeat);
-  ck_assert_int_eq(memory.live, 0);
+  ck_assert_uint_eq(memory.live, 0);
 }
 
 /* One revision, or several separated by a space. */
@@ -142,7 +142,7 @@ START_TEST(test_repeat_clear_is_another_history) {
   begin(16);
   ck_assert(!seen("a", "1-x"));
   cfi_repeat_clear(&repeat);
-  ck_assert_int_eq(memory.live, 0);
+  ck_assert_uint_eq(memory.live, 0);
   ck_assert(!seen("a", "1-x"));
   ck_assert(seen("a", "1-x"));
 }
@@ -161,7 +161,7 @@ START_TEST(test_repeat_grows_as_it_is_used_up_to_its_limit) {
     ck_assert_uint_le(repeat.size, 1024);
   }
   ck_assert_uint_eq(repeat.size, 1024);
-  ck_assert_int_eq(memory.live, 1);
+  ck_assert_uint_eq(memory.live, 1);
 }
 END_TEST
 
@@ -271,12 +271,12 @@ START_TEST(test_repeat_never_takes_news_for_a_repeat) {
 END_TEST
 
 START_TEST(test_repeat_without_memory_knows_less_and_goes_on) {
-  for (unsigned long n = 1; n <= 8; n++) {
+  for (size_t n = 1; n <= 8; n++) {
     int repeats = 0;
 
     begin(1024);
     memory.fail_at = n;
-    memory.for_good = true;
+    memory.fails = CFT_FOR_GOOD;
     for (int i = 0; i < 2000; i++) {
       char id[32];
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "counting_alloc.h"
+#include "support/failing.h"
 #include "support/unit.h"
 
 enum { MAX_DEPTH = 20 };
@@ -593,14 +593,13 @@ START_TEST(test_row_survives_every_failed_allocation) {
   (void)sprintf(text + 7 + padding * 2, "\",%s", demanding + 1);
   for (int on = 0; on < 2; on++)
     for (size_t n = 1;; n++) {
-      counting c;
+      cft_failing c;
       cfi_row_parser *p;
       cfi_row row;
       cfi_row_kind kind = CFI_ROW_NOMEM;
 
-      counting_init(&c);
-      c.fail_at = n;
-      c.fail_on = on != 0;
+      cft_failing_init(&c, n);
+      c.fails = on != 0 ? CFT_FOR_GOOD : 1;
       p = cfi_row_parser_new(&c.alloc, MAX_DEPTH);
       if (p != NULL)
         kind = cfi_row_parse(p, CFI_ROW_OF_DATABASE, text, strlen(text), &row);
@@ -625,12 +624,12 @@ START_TEST(test_row_survives_every_failed_allocation) {
 END_TEST
 
 START_TEST(test_row_ordinary_ones_cost_no_allocation) {
-  counting c;
+  cft_failing c;
   cfi_row_parser *p;
   cfi_row row;
   size_t calls;
 
-  counting_init(&c);
+  cft_failing_init(&c, 0);
   p = cfi_row_parser_new(&c.alloc, MAX_DEPTH);
   ck_assert_ptr_nonnull(p);
   (void)cfi_row_parse(p, CFI_ROW_OF_DATABASE, demanding, sizeof demanding - 1,

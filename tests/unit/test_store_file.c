@@ -424,7 +424,7 @@ static int use_store(const cfi_alloc *alloc) {
 }
 
 START_TEST(test_store_file_survives_each_failing_allocation) {
-  unsigned long n = 0;
+  size_t n = 0;
   int rc;
 
   two_records();
@@ -433,9 +433,9 @@ START_TEST(test_store_file_survives_each_failing_allocation) {
 
     cft_failing_init(&f, ++n);
     rc = use_store(&f.alloc);
-    ck_assert_msg(rc == CHANGEFEED_OK || rc == CHANGEFEED_ERR_NOMEM, "%lu: %s",
+    ck_assert_msg(rc == CHANGEFEED_OK || rc == CHANGEFEED_ERR_NOMEM, "%zu: %s",
                   n, error.text);
-    ck_assert_int_eq(f.live, 0);
+    ck_assert_uint_eq(f.live, 0);
     ck_assert_uint_ge(stored_number(path, &warning), 2);
     ck_assert_int_eq(warning.pub.code, 0);
   } while (rc != CHANGEFEED_OK);

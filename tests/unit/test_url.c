@@ -359,7 +359,7 @@ START_TEST(test_url_parsing_survives_each_failing_allocation) {
       "http://user:pw@h/_db_updates"};
 
   for (size_t i = 0; i < 2; i++) {
-    unsigned long n = 0;
+    size_t n = 0;
     int rc;
 
     do {
@@ -372,7 +372,7 @@ START_TEST(test_url_parsing_survives_each_failing_allocation) {
       ck_assert(rc == CHANGEFEED_OK || rc == CHANGEFEED_ERR_NOMEM);
       if (rc == CHANGEFEED_OK)
         cfi_url_free(&f.alloc, &url);
-      ck_assert_int_eq(f.live, 0);
+      ck_assert_uint_eq(f.live, 0);
     } while (rc != CHANGEFEED_OK);
     ck_assert_uint_gt(n, 5);
   }
@@ -430,7 +430,7 @@ START_TEST(test_url_shown_without_memory_is_null) {
 
   cft_failing_init(&f, 1);
   ck_assert_ptr_null(cfi_url_shown(&f.alloc, "http://h/"));
-  ck_assert_int_eq(f.live, 0);
+  ck_assert_uint_eq(f.live, 0);
 }
 END_TEST
 

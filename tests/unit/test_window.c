@@ -23,7 +23,7 @@ static void setup(void) {
 
 static void teardown(void) {
   cfi_window_free(&window);
-  ck_assert_int_eq(memory.live, 0);
+  ck_assert_uint_eq(memory.live, 0);
 }
 
 /* NULL: there must be none. */
@@ -262,7 +262,7 @@ END_TEST
 
 START_TEST(test_window_allocates_nothing_in_the_steady_state) {
   static const char longest[] = "1234567-g1AAAACbeJzLYWBgYMpgTmEQTM4vTc5ISXIw";
-  unsigned long calls;
+  size_t calls;
 
   for (uint64_t n = 1; n <= 200; n++)
     ck_assert(cfi_window_pass(&window, n, str(longest + n % 7)));
@@ -285,8 +285,7 @@ START_TEST(test_window_allocates_nothing_in_the_steady_state) {
 END_TEST
 
 START_TEST(test_window_acknowledging_neither_allocates_nor_frees) {
-  unsigned long calls;
-  long live;
+  size_t calls, live;
 
   for (uint64_t n = 1; n <= 1000; n++)
     push(n, n % 3 != 0 ? "a-seq" : NULL);
@@ -296,7 +295,7 @@ START_TEST(test_window_acknowledging_neither_allocates_nor_frees) {
     ck_assert(cfi_window_ack_one(&window, 1 + n * 617 % 1000));
   ck_assert(cfi_window_ack(&window, 1000));
   ck_assert_uint_eq(memory.calls, calls);
-  ck_assert_int_eq(memory.live, live);
+  ck_assert_uint_eq(memory.live, live);
 }
 END_TEST
 

@@ -23,7 +23,7 @@ static void setup(void) {
 
 static void teardown(void) {
   cfi_window_free(&window);
-  ck_assert_int_eq(memory.live, 0);
+  ck_assert_uint_eq(memory.live, 0);
 }
 
 /* NULL: there must be none. */
@@ -203,7 +203,7 @@ END_TEST
 /* The same work at each failing allocation: what fails changes nothing, and
    works when it is tried again. */
 START_TEST(test_window_is_unchanged_by_each_failing_allocation) {
-  unsigned long n = 0;
+  size_t n = 0;
   bool failed;
 
   do {
@@ -252,7 +252,7 @@ START_TEST(test_window_is_unchanged_by_each_failing_allocation) {
                                      "it in one piece")))
       failed = true;
     cfi_window_free(&w);
-    ck_assert_int_eq(f.live, 0);
+    ck_assert_uint_eq(f.live, 0);
   } while (failed);
   ck_assert_uint_gt(n, 100);
 }
