@@ -86,20 +86,25 @@ static cfi_frame_kind row_fault(cfi_frame *f, cfi_scan_result result) {
 
 static cfi_frame_kind scan_row(cfi_frame *f, const char *data, size_t len,
                                cfi_frame_item *item) {
-  size_t end = len - f->row > f->max_row ? f->row + f->max_row : len;
-  cfi_scan_result result = cfi_scan_object(
-      &f->scan, f->max_depth, f->mode == CFI_FRAME_EVENTS, data, end, &f->pos);
+  size_t held = len - f->row > f->max_row ? f->max_row : len - f->row;
+  size_t pos = f->pos - f->row;
+  cfi_scan_result result =
+      f->path->object(&f->scan, f->max_depth, f->mode == CFI_FRAME_EVENTS,
+                      data + f->row, held, &pos);
+
+  f->pos = f->row + pos;
 
   if (result == CFI_SCAN_END) {
     item->offset = f->row;
-    item->len = f->pos - f->row;
+    item->len = pos;
+    item->inner = f->scan.inner;
     item->stray = f->stray;
     row_ended(f);
     return CFI_FRAME_ROW;
   }
   if (result != CFI_SCAN_MORE)
     return row_fault(f, result);
-  if (f->pos - f->row >= f->max_row)
+  if (pos >= f->max_row)
     return fail(f, CFI_FRAME_TOO_LONG, "a row is longer than allowed");
   return CFI_FRAME_MORE;
 }
@@ -425,6 +430,7 @@ void cfi_frame_init(cfi_frame *f, const cfi_alloc *alloc, size_t max_row,
   memset(f, 0, sizeof *f);
   f->max_row = max_row;
   f->max_depth = max_depth;
+  f->path = cfi_scan_best();
   cfi_buf_init(&f->envelope, alloc);
   cfi_frame_start(f, CFI_FRAME_LINES);
 }
@@ -437,6 +443,7 @@ void cfi_frame_start(cfi_frame *f, cfi_frame_mode mode) {
   fresh.mode = mode;
   fresh.max_row = f->max_row;
   fresh.max_depth = f->max_depth;
+  fresh.path = f->path;
   fresh.beats = f->beats;
   fresh.envelope = f->envelope;
   fresh.state = BODY;

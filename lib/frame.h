@@ -29,6 +29,7 @@ typedef enum cfi_frame_kind {
 typedef struct cfi_frame_item {
   size_t offset; /* ROW: of its {, in the bytes given */
   size_t len;
+  size_t inner; /* ROW: see cfi_scan; for cfi_row_parse_framed */
   /* ROW: nothing stood between it and the row before, or it stood where no row
      belongs (a list without its comma, an event without "data:"). Only a
      server's error object may do that. */
@@ -39,6 +40,7 @@ typedef struct cfi_frame_item {
 typedef struct cfi_frame {
   cfi_frame_mode mode;
   size_t max_row, max_depth;
+  const cfi_scan_path *path; /* the best; tests choose */
   size_t pos;       /* bytes looked at, from the front of what is held */
   size_t row;       /* where the row being read begins */
   uint64_t beats;   /* heartbeats seen since init */

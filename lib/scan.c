@@ -1,8 +1,9 @@
 /*
- * Two loops that hand over to each other: one within strings, which most bytes
- * of a feed are in and which goes eight bytes at a time, and one outside.
+ * The portable path: two loops that hand over to each other, one within
+ * strings, which most bytes of a feed are in and which goes eight bytes at a
+ * time, and one outside. And the choice among all paths.
  */
-#include "scan.h"
+#include "scan_paths.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -77,8 +78,8 @@ static cfi_scan_result within_string(cfi_scan *s, const char **at,
 
 /* Up to the next string, the end of the object, of the bytes, or a fault. */
 static cfi_scan_result outside_strings(cfi_scan *s, size_t max_depth,
-                                       bool one_line, const char **at,
-                                       const char *end) {
+                                       bool one_line, const char *data,
+                                       const char **at, const char *end) {
   const char *p = *at;
   cfi_scan_result result = CFI_SCAN_MORE;
 
@@ -91,8 +92,8 @@ static cfi_scan_result outside_strings(cfi_scan *s, size_t max_depth,
     case '[':
       if (s->depth == max_depth)
         result = CFI_SCAN_TOO_DEEP;
-      else
-        s->depth++;
+      else if (s->depth++ <= 1)
+        s->inner = (size_t)(p - 1 - data);
       break;
     case '}':
     case ']':
@@ -112,14 +113,57 @@ static cfi_scan_result outside_strings(cfi_scan *s, size_t max_depth,
   return result;
 }
 
-cfi_scan_result cfi_scan_object(cfi_scan *s, size_t max_depth, bool one_line,
-                                const char *data, size_t len, size_t *pos) {
+static cfi_scan_result object(cfi_scan *s, size_t max_depth, bool one_line,
+                              const char *data, size_t len, size_t *pos) {
   const char *p = data + *pos, *end = data + len;
   cfi_scan_result result = CFI_SCAN_MORE;
 
   while (p < end && result == CFI_SCAN_MORE)
-    result = s->in_string ? within_string(s, &p, end)
-                          : outside_strings(s, max_depth, one_line, &p, end);
+    result = s->in_string
+                 ? within_string(s, &p, end)
+                 : outside_strings(s, max_depth, one_line, data, &p, end);
   *pos = (size_t)(p - data);
   return result;
+}
+
+static const char *plain(const char *p, const char *end, bool *ascii) {
+  const char *stop = skip_plain(p, end);
+  const uint64_t highs = UINT64_C(0x8080808080808080);
+  uint64_t seen = 0, word;
+
+  for (; (size_t)(stop - p) >= sizeof word; p += sizeof word) {
+    memcpy(&word, p, sizeof word);
+    seen |= word;
+  }
+  for (; p < stop; p++)
+    seen |= (unsigned char)*p;
+  *ascii = *ascii && (seen & highs) == 0;
+  return stop;
+}
+
+const cfi_scan_path cfi_scan_portable = {"portable", object, plain};
+
+/* ---- the choice ---- */
+
+const cfi_scan_path *cfi_scan_path_at(size_t index) {
+  const cfi_scan_path *paths[4] = {&cfi_scan_portable, NULL, NULL, NULL};
+
+#ifdef CFI_SCAN_X86
+  paths[1] = &cfi_scan_sse2;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+      __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("pclmul"))
+    paths[2] = &cfi_scan_avx2;
+#endif
+#ifdef CFI_SCAN_NEON
+  paths[1] = &cfi_scan_neon;
+#endif
+  return index < 4 ? paths[index] : NULL;
+}
+
+const cfi_scan_path *cfi_scan_best(void) {
+  const cfi_scan_path *best = &cfi_scan_portable, *path;
+
+  for (size_t i = 0; (path = cfi_scan_path_at(i)) != NULL; i++)
+    best = path;
+  return best;
 }
