@@ -237,7 +237,7 @@ int64_t cfi_reply_retry_after(const char *value, int64_t wall_ms) {
   enum { LONGEST = 64 };
   char text[LONGEST];
   size_t len;
-  int64_t seconds, at;
+  int64_t seconds, at, delay, now_s = wall_ms / 1000;
 
   if (value == NULL)
     return -1;
@@ -255,14 +255,15 @@ int64_t cfi_reply_retry_after(const char *value, int64_t wall_ms) {
       seconds = RETRY_AFTER_MAX_S;
     return seconds * 1000;
   }
-  if (!parse_date(text, wall_ms / 1000, &at))
+  if (!parse_date(text, now_s, &at))
     return -1;
-  /* Compared in seconds first: the clock may show anything. */
-  if (at > wall_ms / 1000 + RETRY_AFTER_MAX_S)
+  /* In seconds first: the clock may show anything, and ms of it overflow. */
+  if (at > now_s + RETRY_AFTER_MAX_S)
     return RETRY_AFTER_MAX_S * 1000;
-  if (at * 1000 <= wall_ms)
+  if (at < now_s)
     return 0;
-  return at * 1000 - wall_ms < RETRY_AFTER_MAX_S * 1000
-             ? at * 1000 - wall_ms
-             : RETRY_AFTER_MAX_S * 1000;
+  delay = (at - now_s) * 1000 - wall_ms % 1000;
+  if (delay < 0)
+    return 0;
+  return delay < RETRY_AFTER_MAX_S * 1000 ? delay : RETRY_AFTER_MAX_S * 1000;
 }

@@ -2,13 +2,15 @@
  * Checkpoint records of any bytes: what is accepted is written again as the
  * same bytes. A checksum stops nearly everything a fuzzer makes, so the bytes
  * are tried a second time as the inside of a record that is right around it;
- * and a third time as the members of a record, which must survive.
+ * and a third time as the members of a record, which must survive, and must not
+ * be believed any more once a byte has changed or its end is missing.
  */
 #include "fuzz/fuzz.h"
 
 #include <string.h>
 
 #include "checkpoint.h"
+#include "str.h"
 
 static void try_decode(const cfi_alloc *heap, const char *data, size_t size) {
   cfi_checkpoint c;
@@ -65,6 +67,28 @@ static bool same(const char *a, const char *b) {
   return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
+/* One changed byte and one cut, at places that the input decides. */
+static void check_damage(const cfi_alloc *heap, cfi_buf *record) {
+  char *text = cfi_buf_data(record);
+  cfi_checkpoint c;
+  cfi_error error;
+
+  for (uint64_t i = 0; i < 4; i++) {
+    uint64_t h = cfi_str_hash(i, text, record->len);
+    size_t at = (size_t)(h % record->len);
+    char right = text[at];
+
+    text[at] = (char)((unsigned char)right ^ (1U << (h >> 40) % 8));
+    CFT_FUZZ_CHECK(cfi_checkpoint_decode(heap, text, record->len, &c, &error) ==
+                   CHANGEFEED_ERR_STORE);
+    CFT_FUZZ_CHECK(cfi_checkpoint_is_damage(&error));
+    text[at] = right;
+    CFT_FUZZ_CHECK(cfi_checkpoint_decode(heap, text, at, &c, &error) ==
+                   CHANGEFEED_ERR_STORE);
+    CFT_FUZZ_CHECK(cfi_checkpoint_is_damage(&error));
+  }
+}
+
 static void try_members(const cfi_alloc *heap, const char *data, size_t size) {
   char *copy = cfi_strndup(heap, data, size), *rest = copy;
   size_t left = size + 1;
@@ -92,6 +116,7 @@ static void try_members(const cfi_alloc *heap, const char *data, size_t size) {
   CFT_FUZZ_CHECK(same(c.marker, back.marker));
   CFT_FUZZ_CHECK(c.saved_ms == back.saved_ms && c.rows == back.rows);
   cfi_checkpoint_free(heap, &back);
+  check_damage(heap, &record);
   cfi_buf_free(&record);
   cfi_free(heap, copy);
 }

@@ -1,7 +1,8 @@
 /*
  * Options from any text: lines "name=value", "+name=value" to add to a list.
  * No text may break an object; a refused value changes nothing and is told in
- * one clean line; an accepted one can be read back and set again.
+ * one clean line, without the value of a secret; an accepted one reads back as
+ * it was set, and set again as it reads, it is the same.
  */
 #include "fuzz.h"
 
@@ -25,6 +26,68 @@ static int64_t snapshot(const cfi_option *row, changefeed_options *o) {
   default:
     return *cfi_option_int(row, &o->set);
   }
+}
+
+/* What was set is what is there, and its plainest spelling says the same. */
+static void check_reads_back(const cfi_option *row, changefeed_options *o,
+                             const char *value) {
+  char number[CFI_INT_TEXT];
+  const char *text, *word;
+  int64_t now;
+  size_t len;
+
+  switch (row->info.kind) {
+  case CHANGEFEED_OPTION_LIST: {
+    const cfi_list *list = cfi_option_list(row, &o->set);
+
+    CFT_FUZZ_CHECK(list->count == (value != NULL ? 1 : 0));
+    CFT_FUZZ_CHECK(value == NULL || strcmp(list->items[0], value) == 0);
+    return;
+  }
+  case CHANGEFEED_OPTION_STRING:
+  case CHANGEFEED_OPTION_JSON:
+    text = *cfi_option_text(row, &o->set);
+    value = value != NULL ? value : row->info.defaults;
+    CFT_FUZZ_CHECK(strcmp(text != NULL ? text : "", value) == 0);
+    return;
+  case CHANGEFEED_OPTION_ENUM:
+    now = *cfi_option_int(row, &o->set);
+    word = value != NULL ? value : row->info.defaults;
+    text = row->info.values;
+    while (now-- != 0)
+      text = strchr(text, '|') + 1;
+    len = strcspn(text, "|");
+    CFT_FUZZ_CHECK(strlen(word) == len && memcmp(word, text, len) == 0);
+    return;
+  default:
+    now = *cfi_option_int(row, &o->set);
+    CFT_FUZZ_CHECK((now >= row->info.min && now <= row->info.max) ||
+                   (now == 0 && row->info.zero != 0));
+    (void)cfi_str_from_int(number, now);
+    CFT_FUZZ_CHECK(changefeed_options_set(o, row->info.name, number) ==
+                   CHANGEFEED_OK);
+    CFT_FUZZ_CHECK(*cfi_option_int(row, &o->set) == now);
+    CFT_FUZZ_CHECK(changefeed_options_set_int(o, row->info.name, now) ==
+                   CHANGEFEED_OK);
+    CFT_FUZZ_CHECK(*cfi_option_int(row, &o->set) == now);
+    return;
+  }
+}
+
+/* A control character is never taken; the sentence must not tell the rest. */
+static void check_secret(const cfi_option *row, changefeed_options *o,
+                         const char *value) {
+  static const char secret[] = "\001QqZzQq";
+  size_t len = strlen(value);
+  char *wrong = malloc(len + sizeof secret);
+
+  CFT_FUZZ_CHECK(wrong != NULL);
+  memcpy(wrong, value, len);
+  memcpy(wrong + len, secret, sizeof secret);
+  CFT_FUZZ_CHECK(changefeed_options_set(o, row->info.name, wrong) ==
+                 CHANGEFEED_ERR_OPTION);
+  CFT_FUZZ_CHECK(strstr(changefeed_options_error(o), secret + 1) == NULL);
+  free(wrong);
 }
 
 static void check_sentence(const char *text) {
@@ -55,6 +118,8 @@ static void apply(changefeed_options *o, char *line) {
   row = cfi_option_find(name);
   if (row != NULL)
     before = snapshot(row, o);
+  if (row != NULL && row->info.secret != 0 && value != NULL)
+    check_secret(row, o, value);
   rc = add ? changefeed_options_add(o, name, value)
            : changefeed_options_set(o, name, value);
   if (rc != CHANGEFEED_OK) {
@@ -69,6 +134,7 @@ static void apply(changefeed_options *o, char *line) {
     before = snapshot(row, o);
     CFT_FUZZ_CHECK(changefeed_options_set(o, name, value) == CHANGEFEED_OK);
     CFT_FUZZ_CHECK(snapshot(row, o) == before);
+    check_reads_back(row, o, value);
   }
 }
 

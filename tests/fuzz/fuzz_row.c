@@ -1,12 +1,14 @@
 /*
  * One row taken apart: nothing is accepted that yajl refuses, and nothing is
- * called invalid JSON that it accepts; what is handed out is text and lies
- * within the row; a second time, or after a failed allocation, it is the same.
+ * called invalid JSON that it accepts; what jansson reads has the same members;
+ * what is handed out is text and lies within the row; a second time, or after a
+ * failed allocation, it is the same.
  *
  * Input: source, depth and failing call, then the row.
  */
 #include "fuzz/fuzz.h"
 
+#include "fuzz/plain_jansson.h"
 #include "fuzz/plain_yajl.h"
 #include "json.h"
 #include "row.h"
@@ -75,6 +77,79 @@ static void check_row(cfi_row_kind kind, cfi_row_source source,
                    memcmp(row->id.data, id.text, id.len) == 0);
 }
 
+/* ---- what jansson reads ---- */
+
+static void check_revs(const json_t *changes, const cfi_row *row) {
+  CFT_FUZZ_CHECK(json_array_size(changes) == row->rev_count);
+  for (size_t i = 0; i < row->rev_count; i++)
+    CFT_FUZZ_CHECK(jansson_same_text(
+        json_object_get(json_array_get(changes, i), "rev"), row->revs[i]));
+}
+
+static void check_doc(const json_t *doc, const cfi_row *row, const char *text) {
+  json_t *same = NULL;
+
+  if (row->doc_len != 0)
+    same = jansson_read(text + row->doc_offset, row->doc_len);
+  if (json_is_object(doc))
+    CFT_FUZZ_CHECK(json_equal(doc, same));
+  else
+    CFT_FUZZ_CHECK(row->doc_len == 0);
+  json_decref(same);
+}
+
+/* "-0" is the one spelling of a whole number that is left out. */
+static void check_pending(const json_t *pending, const cfi_row *row) {
+  json_int_t value = json_integer_value(pending);
+
+  if (!json_is_integer(pending) || value < 0)
+    CFT_FUZZ_CHECK(row->pending == -1);
+  else
+    CFT_FUZZ_CHECK(row->pending == value || (value == 0 && row->pending == -1));
+}
+
+static void check_members(const json_t *j, cfi_row_source source,
+                          const cfi_row *row, const char *text) {
+  bool database = source == CFI_ROW_OF_DATABASE;
+  const json_t *error = json_object_get(j, "error");
+  const json_t *type = json_object_get(j, "type");
+
+  CFT_FUZZ_CHECK(json_is_object(j));
+  CFT_FUZZ_CHECK(jansson_same_seq(json_object_get(j, "seq"), row->seq));
+  CFT_FUZZ_CHECK(
+      jansson_same_seq(json_object_get(j, "last_seq"), row->last_seq));
+  CFT_FUZZ_CHECK(jansson_same_text(
+      json_object_get(j, database ? "id" : "db_name"), row->id));
+  CFT_FUZZ_CHECK(jansson_same_text(error, row->error));
+  CFT_FUZZ_CHECK(jansson_same_text(json_object_get(j, "reason"), row->reason));
+  CFT_FUZZ_CHECK(row->has_error == (error != NULL && !json_is_null(error)));
+  CFT_FUZZ_CHECK(row->has_results ==
+                 json_is_array(json_object_get(j, "results")));
+  check_pending(json_object_get(j, "pending"), row);
+  check_revs(database ? json_object_get(j, "changes") : NULL, row);
+  check_doc(database ? json_object_get(j, "doc") : NULL, row, text);
+  if (database)
+    CFT_FUZZ_CHECK(row->deleted == json_is_true(json_object_get(j, "deleted")));
+  else
+    CFT_FUZZ_CHECK(row->deleted ==
+                   (json_is_string(type) &&
+                    strcmp(json_string_value(type), "deleted") == 0));
+}
+
+/* What the stricter parser reads is JSON and text for ours too. */
+static void check_agreed(cfi_row_kind kind, cfi_row_source source,
+                         const cfi_row *row, const char *text, size_t len) {
+  json_t *j = jansson_read(text, len);
+
+  if (j != NULL && kind == CFI_ROW_BAD) {
+    CFT_FUZZ_CHECK(row->why != cfi_json_why(CFI_JSON_INVALID));
+    CFT_FUZZ_CHECK(row->why != cfi_json_why(CFI_JSON_NOT_TEXT));
+  } else if (j != NULL) {
+    check_members(j, source, row, text);
+  }
+  json_decref(j);
+}
+
 static void check_bad(const cfi_row *row, const char *text, size_t len) {
   CFT_FUZZ_CHECK(row->why != NULL);
   if (strcmp(row->why, cfi_json_why(CFI_JSON_INVALID)) == 0)
@@ -125,6 +200,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_bad(&row, text, len);
   else
     check_row(kind, source, &row, text, len);
+  check_agreed(kind, source, &row, text, len);
 
   CFT_FUZZ_CHECK(cfi_row_parse(p, source, text, len, &again) == kind);
   CFT_FUZZ_CHECK(kind == CFI_ROW_BAD ? row.why == again.why

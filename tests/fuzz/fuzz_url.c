@@ -1,7 +1,9 @@
 /*
  * URLs of any bytes: what is accepted names a place by clean text without
- * credentials, and its shown form is the URL of the same place. The texts that
- * messages show of foreign URLs are as clean.
+ * credentials, and its shown form is the URL of the same place. Credentials
+ * come out as they were written, and without them all else is the same: so
+ * nothing that is shown can hold any of them. The texts that messages show of
+ * foreign URLs are as clean.
  */
 #include "fuzz/fuzz.h"
 
@@ -47,6 +49,66 @@ static void check_again(const cfi_alloc *heap, const cfi_url *first,
   cfi_url_free(heap, &second);
 }
 
+static bool same_text(const char *a, const char *b) {
+  return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static unsigned hex_value(char c) {
+  return c <= '9' ? (unsigned)(c - '0') : ((unsigned)c | 0x20U) - 'a' + 10;
+}
+
+/* Is len bytes of text, decoded, this value? NULL counts as empty. */
+static bool decodes_to(const char *text, size_t len, const char *value) {
+  size_t i = 0;
+
+  for (value = value != NULL ? value : ""; i < len && *value != '\0'; value++) {
+    unsigned c = (unsigned char)text[i];
+    bool escape = c == '%' && len - i > 2 &&
+                  strspn(text + i + 1, "0123456789abcdefABCDEF") >= 2;
+
+    if (escape)
+      c = hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]);
+    if (c != (unsigned char)*value)
+      return false;
+    i += escape ? 3 : 1;
+  }
+  return i == len && *value == '\0';
+}
+
+/* The same URL with the user info cut out names the same in the same words. */
+static void check_without_user(const cfi_alloc *heap, const char *text,
+                               const cfi_url *url) {
+  const char *authority = strstr(text, "://") + 3;
+  size_t len = strcspn(authority, "/?#"), at = len, colon;
+  cfi_error error;
+  cfi_url bare;
+  cfi_buf rest;
+
+  while (at != 0 && authority[at - 1] != '@')
+    at--;
+  colon = strcspn(authority, ":");
+  if (at == 0) {
+    CFT_FUZZ_CHECK(url->username == NULL && url->password == NULL);
+    return;
+  }
+  colon = colon < at - 1 ? colon : at - 1;
+  CFT_FUZZ_CHECK(decodes_to(authority, colon, url->username));
+  CFT_FUZZ_CHECK(decodes_to(authority + colon + (colon < at - 1),
+                            at - 1 - colon - (colon < at - 1), url->password));
+  cfi_buf_init(&rest, heap);
+  cfi_buf_put(&rest, text, (size_t)(authority - text));
+  cfi_buf_puts(&rest, authority + at);
+  CFT_FUZZ_CHECK(cfi_url_parse(heap, cfi_buf_text(&rest), &bare, &error) ==
+                 CHANGEFEED_OK);
+  CFT_FUZZ_CHECK(same_text(bare.shown, url->shown));
+  CFT_FUZZ_CHECK(same_text(bare.base, url->base));
+  CFT_FUZZ_CHECK(same_text(bare.db, url->db));
+  CFT_FUZZ_CHECK(same_text(bare.db_name, url->db_name));
+  CFT_FUZZ_CHECK(bare.target == url->target);
+  cfi_url_free(heap, &bare);
+  cfi_buf_free(&rest);
+}
+
 static void try_parse(const cfi_alloc *heap, const char *text, bool endpoint) {
   cfi_error error;
   cfi_url url;
@@ -67,6 +129,7 @@ static void try_parse(const cfi_alloc *heap, const char *text, bool endpoint) {
   if (url.db != NULL)
     check_decodes(heap, &url);
   check_again(heap, &url, endpoint);
+  check_without_user(heap, text, &url);
   cfi_url_free(heap, &url);
 }
 

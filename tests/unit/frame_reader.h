@@ -27,9 +27,10 @@ typedef struct frame_reader {
   cfi_frame *frame;
   char *held; /* a block of just its size: reading on is seen */
   size_t len;
-  size_t max_held; /* drop only when so much is held; 0: at once */
-  bool tail;       /* seen; the cursor went on to the body's end */
-  bool over;       /* a fault was seen */
+  size_t max_held;      /* drop only when so much is held; 0: at once */
+  bool tail;            /* seen; the cursor went on to the body's end */
+  bool over;            /* a fault was seen */
+  cfi_frame_kind fault; /* which; MORE: none */
   /* called for each row, if any */
   void (*on_row)(void *user, const char *text, const cfi_frame_item *item);
   void (*on_tail)(void *user, changefeed_str envelope);
@@ -148,6 +149,8 @@ static inline void frame_feed(frame_reader *r, const char *piece, size_t len) {
       continue;
     r->over = kind == CFI_FRAME_BAD || kind == CFI_FRAME_TOO_LONG ||
               kind == CFI_FRAME_TOO_DEEP || kind == CFI_FRAME_NOMEM;
+    if (r->over)
+      r->fault = kind;
     frame_note(r, kind, &item);
   } while (kind == CFI_FRAME_ROW || kind == CFI_FRAME_TAIL);
   /* A fault stays one. */
