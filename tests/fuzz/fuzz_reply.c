@@ -19,7 +19,7 @@
 #include "reply.h"
 #include "str.h"
 
-enum { HOUR_MS = 3600000, HOUR_S = 3600 };
+enum { HOUR_MS = 3600000, HOUR_S = 3600, DATE_TEXT = 128 };
 /* Of the year 9000: the C library's dates and ours have four digits of it. */
 static const int64_t LATEST_MS = INT64_C(221845392000000);
 
@@ -131,15 +131,25 @@ static int64_t delay_until(int64_t at_s, int64_t wall_ms) {
   return delay < 0 ? 0 : delay < HOUR_MS ? delay : HOUR_MS;
 }
 
-static size_t write_date(char *out, size_t size, int form,
-                         const struct tm *parts) {
+static void write_date(char out[DATE_TEXT], int form, const struct tm *parts) {
+  char day[32], time[32];
+
+  CFT_FUZZ_CHECK(strftime(time, sizeof time, "%H:%M:%S", parts) != 0);
   switch (form) {
   case 0:
-    return strftime(out, size, "%a, %d %b %Y %H:%M:%S GMT", parts);
+    CFT_FUZZ_CHECK(strftime(day, sizeof day, "%a, %d %b %Y", parts) != 0);
+    (void)snprintf(out, DATE_TEXT, "%s %s GMT", day, time);
+    break;
   case 1:
-    return strftime(out, size, "%A, %d-%b-%y %H:%M:%S GMT", parts);
+    CFT_FUZZ_CHECK(strftime(day, sizeof day, "%A, %d-%b", parts) != 0);
+    (void)snprintf(out, DATE_TEXT, "%s-%02d %s GMT", day, parts->tm_year % 100,
+                   time);
+    break;
   default:
-    return strftime(out, size, "%a %b %e %H:%M:%S %Y", parts);
+    CFT_FUZZ_CHECK(strftime(day, sizeof day, "%a %b %e", parts) != 0);
+    (void)snprintf(out, DATE_TEXT, "%s %s %d", day, time,
+                   parts->tm_year + 1900);
+    break;
   }
 }
 
@@ -150,9 +160,9 @@ static void check_written(int64_t at_s, int64_t wall_ms) {
 
   CFT_FUZZ_CHECK(gmtime_r(&at, &parts) != NULL);
   for (int form = 0; form < 3; form++) {
-    char text[64];
+    char text[DATE_TEXT];
 
-    CFT_FUZZ_CHECK(write_date(text, sizeof text, form, &parts) != 0);
+    write_date(text, form, &parts);
     CFT_FUZZ_CHECK(cfi_reply_retry_after(text, wall_ms) ==
                    delay_until(at_s, wall_ms));
   }
