@@ -9,6 +9,7 @@
 
 #include "arena.h"
 #include "json.h"
+#include "row_direct.h"
 #include "str.h"
 
 enum { TEXT_BLOCK = 2048 };
@@ -16,6 +17,7 @@ enum { TEXT_BLOCK = 2048 };
 struct cfi_row_parser {
   const cfi_alloc *alloc;
   size_t max_depth;
+  const cfi_scan_path *path;
   cfi_arena texts;
 };
 
@@ -302,6 +304,7 @@ cfi_row_parser *cfi_row_parser_new(const cfi_alloc *alloc, size_t max_depth) {
     return NULL;
   p->alloc = alloc;
   p->max_depth = max_depth;
+  p->path = cfi_scan_best();
   cfi_arena_init(&p->texts, alloc, TEXT_BLOCK);
   return p;
 }
@@ -313,13 +316,17 @@ void cfi_row_parser_free(cfi_row_parser *p) {
   cfi_free(p->alloc, p);
 }
 
-cfi_row_kind cfi_row_parse(cfi_row_parser *p, cfi_row_source source,
-                           const char *text, size_t len, cfi_row *out) {
+static void begin(cfi_row *out) {
+  memset(out, 0, sizeof *out);
+  out->pending = -1;
+}
+
+cfi_row_kind cfi_row_parse_by_json(cfi_row_parser *p, cfi_row_source source,
+                                   const char *text, size_t len, cfi_row *out) {
   reading r;
   cfi_json_result result;
 
-  memset(out, 0, sizeof *out);
-  out->pending = -1;
+  begin(out);
   memset(&r, 0, sizeof r);
   r.parser = p;
   r.text = text;
@@ -334,6 +341,29 @@ cfi_row_kind cfi_row_parse(cfi_row_parser *p, cfi_row_source source,
   if (result != CFI_JSON_STOPPED)
     out->why = cfi_json_why(result);
   return CFI_ROW_BAD;
+}
+
+cfi_row_kind cfi_row_parse_framed(cfi_row_parser *p, cfi_row_source source,
+                                  const char *text, size_t len, size_t inner,
+                                  cfi_row *out) {
+  cfi_direct direct = CFI_DIRECT_DECLINED;
+
+  begin(out);
+  if (p->max_depth >= CFI_DIRECT_DEPTH)
+    direct = cfi_row_direct(&p->texts, p->path, source, text, len, inner, out);
+  switch (direct) {
+  case CFI_DIRECT_TAKEN:
+    return CFI_ROW_CHANGE;
+  case CFI_DIRECT_NOMEM:
+    return CFI_ROW_NOMEM;
+  default:
+    return cfi_row_parse_by_json(p, source, text, len, out);
+  }
+}
+
+cfi_row_kind cfi_row_parse(cfi_row_parser *p, cfi_row_source source,
+                           const char *text, size_t len, cfi_row *out) {
+  return cfi_row_parse_framed(p, source, text, len, 0, out);
 }
 
 void cfi_row_reset(cfi_row_parser *p) { cfi_arena_reset(&p->texts); }

@@ -1,7 +1,7 @@
 /*
- * Takes one whole row (or envelope, or error body) apart with one parser run
- * and says what it is. Decoded strings live in the parser's arena; the document
- * stays a piece of the text. It knows no sockets and no positions.
+ * Takes one whole row (or envelope, or error body) apart and says what it is.
+ * Decoded strings live in the parser's arena; the document stays a piece of the
+ * text. It knows no sockets and no positions.
  */
 #ifndef CFI_ROW_H
 #define CFI_ROW_H
@@ -47,6 +47,17 @@ void cfi_row_parser_free(cfi_row_parser *p);
 /* text must not change while it runs. Rows parsed before stay valid. */
 cfi_row_kind cfi_row_parse(cfi_row_parser *p, cfi_row_source source,
                            const char *text, size_t len, cfi_row *out);
+/* The same for a row that a frame with the parser's max_depth has cut, with its
+   item's inner. If the row is written as CouchDB writes rows, its document is
+   not read again: of that, what the frame has seen is certain (its strings end,
+   no control character is in them, as many brackets close as open), and nothing
+   else. inner 0: as cfi_row_parse. */
+cfi_row_kind cfi_row_parse_framed(cfi_row_parser *p, cfi_row_source source,
+                                  const char *text, size_t len, size_t inner,
+                                  cfi_row *out);
+/* The reference: by the JSON parser alone. What the others answer is this. */
+cfi_row_kind cfi_row_parse_by_json(cfi_row_parser *p, cfi_row_source source,
+                                   const char *text, size_t len, cfi_row *out);
 /* Forgets all rows parsed so far; keeps the memory of an ordinary row for the
    next one. */
 void cfi_row_reset(cfi_row_parser *p);
