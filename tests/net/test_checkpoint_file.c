@@ -70,6 +70,7 @@ static void damage(const char *end) {
 }
 
 START_TEST(test_checkpoint_goes_on_where_it_was) {
+  /* known failure 62 */
   cft_follow f = {.feed = NULL};
 
   cft_mini_fill(mini, "a", 10);
@@ -85,6 +86,7 @@ START_TEST(test_checkpoint_goes_on_where_it_was) {
 END_TEST
 
 START_TEST(test_checkpoint_holds_back_what_was_not_acknowledged) {
+  /* known failure 6 */
   cft_follow f = {.feed = NULL};
 
   cft_mini_fill(mini, "a", 10);
@@ -101,6 +103,7 @@ START_TEST(test_checkpoint_holds_back_what_was_not_acknowledged) {
 END_TEST
 
 START_TEST(test_checkpoint_is_saved_by_count_and_by_time) {
+  /* known failure 62 */
   cft_follow f = {.feed = NULL};
   int64_t start = cft_now_ms();
 
@@ -258,6 +261,7 @@ static _Noreturn void follow_and_tell(int out) {
 enum { KILL_ROWS = 300, KILL_MAX = 5 };
 
 START_TEST(test_checkpoint_after_sigkill_misses_nothing) {
+  /* known failure 6 */
   int next = 0; /* rows below were seen */
   unsigned seed = 7;
 

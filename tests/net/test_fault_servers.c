@@ -1,7 +1,7 @@
 /* Servers that are ill in every way, each with a feed of its own, all at once:
    none is asked more often than the rate limit allows, no socket piles up, and
    the feed is there soon after the server is well. Known failures 13, 17, 18,
-   19, 43, 45, 46, 49, 54, 58, 75, 76, 77, 82. */
+   19, 43, 45, 46, 49, 54, 58, 66, 75, 76, 77, 82. */
 #include "support/follow.h"
 #include "support/peer_mini.h"
 #include "support/timing.h"

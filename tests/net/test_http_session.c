@@ -179,6 +179,7 @@ END_TEST
 /* ---- renewing ---- */
 
 START_TEST(test_session_expired_is_renewed_once) {
+  /* known failure 78 */
   open_session("heartbeat_ms", "1000");
   until_live();
   cft_mini_expire_sessions(mini);

@@ -1,6 +1,6 @@
 /* What stands between, and long lives: proxies that hold back and proxies that
    forward, filters that let nothing through, connections that are renewed, and
-   an application slower than the watchdog. Known failures 59, 66, 67, 68.
+   an application slower than the watchdog. Known failures 59, 66, 67, 68, 83.
    ctest: LABEL threads */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

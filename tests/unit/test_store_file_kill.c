@@ -1,5 +1,5 @@
 /* Two hundred writers of the checkpoint file, each killed at a random instant:
-   what was acknowledged is there. Known failure 61. */
+   what was acknowledged is there. Known failures 61, 72. */
 #define _POSIX_C_SOURCE 200809L
 #define _DEFAULT_SOURCE
 #include "store_file.h"
