@@ -164,12 +164,24 @@ void *changefeed_get_user(const changefeed *feed) {
 
 /* ---- the loop's thread ---- */
 
+static int save_in_database(changefeed *feed) {
+  if (!cfi_feed_has_unsaved(feed))
+    return CHANGEFEED_OK;
+  if (cfi_feed_over(feed))
+    return CHANGEFEED_ERR_STATE;
+  cfi_local_save_now(feed);
+  cfi_loop_post(feed);
+  return CHANGEFEED_TIMEOUT;
+}
+
 int changefeed_checkpoint(changefeed *feed) {
   cfi_error error;
   int rc;
 
   if (feed == NULL)
     return CHANGEFEED_ERR_INVALID;
+  if (feed->local != NULL)
+    return save_in_database(feed);
   if (feed->file == NULL && !feed->has_store)
     return CHANGEFEED_ERR_STATE;
   rc = cfi_feed_save(feed, &error);

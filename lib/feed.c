@@ -1,7 +1,7 @@
 /*
  * The life of a feed: creation, the step that takes mail, tells states and
- * calls the parts in order, and the end. The parts are in feed_request.c,
- * feed_reply.c, feed_rows.c, feed_fault.c and feed_position.c.
+ * calls the parts in order, and the end. The parts are in
+ * the other feed_*.c files.
  */
 #include "feed.h"
 
@@ -14,7 +14,7 @@ enum { BUCKET_TOKENS = 5, BUCKET_INTERVAL_MS = 1000 };
 int64_t cfi_feed_now(const changefeed *f) { return cfi_clock_now(&f->clock); }
 
 bool cfi_feed_gone(const changefeed *f) {
-  return f->closing || f->phase == CFI_PHASE_OVER ||
+  return f->closing || f->phase >= CFI_PHASE_FLUSH ||
          (atomic_load_explicit(&f->mail, memory_order_relaxed) &
           CFI_MAIL_STOP) != 0;
 }
@@ -81,17 +81,51 @@ void cfi_feed_set_state(changefeed *f, int base_state) {
   cfi_feed_tell_state(f);
 }
 
-void cfi_feed_finish(changefeed *f, int base_state) {
+/* A position in the database takes a request: a feed that ends by itself waits
+   for it, one that is stopped only when that was asked for. */
+static bool waits_for_save(const changefeed *f, int base_state) {
+  if (f->phase == CFI_PHASE_FLUSH || f->set.flush_timeout_ms == 0 ||
+      !cfi_local_can_flush(f))
+    return false;
+  if (f->stopped)
+    return f->set.flush_on_stop != 0;
+  return base_state == CHANGEFEED_STATE_ENDED ||
+         f->error.pub.code == CHANGEFEED_ERR_CALLBACK;
+}
+
+static void be_over(changefeed *f, int base_state) {
   cfi_error error;
 
-  if (f->phase == CFI_PHASE_OVER)
-    return;
-  cfi_feed_drop_request(f);
-  cfi_feed_clear_rows(f);
+  cfi_side_cancel(f);
   f->phase = CFI_PHASE_OVER;
   if (cfi_feed_save(f, &error) != CHANGEFEED_OK)
     cfi_feed_log(f, CHANGEFEED_LOG_ERROR, "%s", error.text);
   cfi_feed_set_state(f, base_state);
+}
+
+void cfi_feed_finish(changefeed *f, int base_state) {
+  if (f->phase == CFI_PHASE_OVER)
+    return;
+  cfi_feed_drop_request(f);
+  cfi_feed_clear_rows(f);
+  if (!waits_for_save(f, base_state)) {
+    be_over(f, f->phase == CFI_PHASE_FLUSH ? f->final_state : base_state);
+    return;
+  }
+  f->phase = CFI_PHASE_FLUSH;
+  f->final_state = base_state;
+  f->flush_until_ms = cfi_clock_after(cfi_feed_now(f), f->set.flush_timeout_ms);
+}
+
+bool cfi_feed_end_flush(changefeed *f, bool late) {
+  if (cfi_local_can_flush(f) && !late)
+    return false;
+  if (late)
+    cfi_feed_log(f, CHANGEFEED_LOG_ERROR,
+                 "the last position of %s could not be saved in %lld ms",
+                 f->url.shown, (long long)f->set.flush_timeout_ms);
+  be_over(f, f->final_state);
+  return true;
 }
 
 /* ---- the step ---- */
@@ -99,10 +133,12 @@ void cfi_feed_finish(changefeed *f, int base_state) {
 static void take_mail(changefeed *f) {
   unsigned mail = atomic_exchange(&f->mail, 0);
 
-  if ((mail & CFI_MAIL_STOP) != 0 && f->phase != CFI_PHASE_OVER)
-    cfi_feed_finish(f, CHANGEFEED_STATE_ENDED);
-  else
+  if ((mail & CFI_MAIL_STOP) == 0 || f->phase == CFI_PHASE_OVER) {
     cfi_feed_tell_state(f);
+    return;
+  }
+  f->stopped = true;
+  cfi_feed_finish(f, CHANGEFEED_STATE_ENDED);
 }
 
 static bool step_once(changefeed *f, unsigned *budget) {
@@ -113,10 +149,14 @@ static bool step_once(changefeed *f, unsigned *budget) {
     (void)cfi_feed_reset(f, reason);
     return true;
   }
+  if (f->phase == CFI_PHASE_ACTIVE && cfi_feed_on_head(f))
+    return true;
+  if (cfi_side_step(f))
+    return true;
   if (f->phase == CFI_PHASE_ACTIVE) {
-    if (cfi_feed_on_head(f) || cfi_feed_drain(f, budget))
+    if (cfi_feed_drain(f, budget))
       return true;
-    if (f->done && !cfi_feed_rows_waiting(f) && cfi_feed_on_done(f))
+    if (f->main.done && !cfi_feed_rows_waiting(f) && cfi_feed_on_done(f))
       return true;
   }
   return cfi_feed_on_time(f);
@@ -269,6 +309,7 @@ static int build(changefeed *f, const changefeed_options *o, cfi_error *error) {
   rc = check_target(f, error);
   if (rc == CHANGEFEED_OK)
     rc = copy_credentials(f, error);
+  cfi_endpoint_choose_home(f);
   if (rc == CHANGEFEED_OK)
     rc = make_parts(f, error);
   if (rc == CHANGEFEED_OK)
@@ -295,6 +336,9 @@ int cfi_feed_new(changefeed **out, const changefeed_options *options,
   cfi_buf_init(&f->resume, f->alloc);
   cfi_buf_init(&f->asked_since, f->alloc);
   cfi_buf_init(&f->frame.envelope, f->alloc);
+  cfi_buf_init(&f->main.reply, f->alloc);
+  cfi_buf_init(&f->side.reply, f->alloc);
+  f->session_proven_ms = f->flush_until_ms = CFI_NEVER;
   cfi_repeat_init(&f->repeat, f->alloc, 0, 0);
   f->window.alloc = NULL;
   f->missing_since_ms = f->unsaved_ms = CFI_NEVER;
@@ -327,6 +371,7 @@ void cfi_feed_free(changefeed *f, bool save) {
 
   f->closing = true;
   cfi_feed_drop_request(f);
+  cfi_side_cancel(f);
   /* There is nobody to tell any more when this fails: the callbacks are over.
      The position before it is intact. */
   if (save)
@@ -344,6 +389,9 @@ void cfi_feed_free(changefeed *f, bool save) {
   cfi_buf_free(&f->queue);
   cfi_buf_free(&f->resume);
   cfi_buf_free(&f->asked_since);
+  cfi_buf_free(&f->main.reply);
+  cfi_buf_free(&f->side.reply);
+  cfi_local_free(f);
   cfi_free(alloc, f->held);
   cfi_free(alloc, f->changes);
   cfi_free(alloc, f->change_list);
@@ -353,6 +401,7 @@ void cfi_feed_free(changefeed *f, bool save) {
   cfi_free(alloc, f->position_copy);
   cfi_free(alloc, f->identity.server_uuid);
   cfi_free(alloc, f->identity.instance_start_time);
+  cfi_free(alloc, f->identity.marker);
   cfi_free(alloc, f->found.server_uuid);
   cfi_free(alloc, f->found.instance_start_time);
   cfi_free(alloc, f->found_seq);

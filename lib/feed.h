@@ -15,26 +15,36 @@
 #include "checkpoint.h"
 #include "clock.h"
 #include "frame.h"
+#include "hash.h"
 #include "options.h"
 #include "repeat.h"
 #include "row.h"
+#include "store_couch.h"
 #include "store_file.h"
 #include "url.h"
 #include "window.h"
 
 typedef enum cfi_ask {
-  CFI_ASK_LOGIN,    /* POST /_session */
-  CFI_ASK_SERVER,   /* GET /: who is it */
-  CFI_ASK_DATABASE, /* GET /db: is it the database we know */
-  CFI_ASK_CATCHUP,  /* what is past: feed=normal */
-  CFI_ASK_LIVE      /* what comes */
+  CFI_ASK_LOGIN,      /* POST /_session */
+  CFI_ASK_SERVER,     /* GET /: who is it */
+  CFI_ASK_LOAD,       /* GET /db/_local/...: the stored position */
+  CFI_ASK_DATABASE,   /* GET /db: is it the database we know */
+  CFI_ASK_SESSION,    /* GET /_session: does the server know us still */
+  CFI_ASK_MARKER,     /* GET /db/_local/...: is our marker in it */
+  CFI_ASK_MARKER_PUT, /* PUT of it */
+  CFI_ASK_SAVE,       /* PUT /db/_local/...: the position */
+  CFI_ASK_HOME,       /* GET / of the endpoint we would rather follow */
+  CFI_ASK_CATCHUP,    /* what is past: feed=normal */
+  CFI_ASK_LIVE        /* what comes */
 } cfi_ask;
 
 /* A request to be made. Strings are borrowed until start returns. */
 typedef struct cfi_request {
   cfi_ask ask;
+  bool side; /* beside another request */
+  bool put;  /* PUT instead of POST */
   const char *url;
-  const char *body; /* NULL: GET, else POST */
+  const char *body; /* NULL: GET, else POST or PUT */
   size_t body_len;
   const char *content_type;
   const char *accept;
@@ -44,14 +54,16 @@ typedef struct cfi_request {
   bool close_after;          /* the connection cannot be used again */
 } cfi_request;
 
-/* What the feed needs done. None of these calls back into the feed. */
+/* What the feed needs done: one main request at a time, and one beside it.
+   None of these calls back into the feed. */
 typedef struct cfi_world {
   /* CHANGEFEED_OK: notes will follow, cfi_feed_note_done last. Else nothing
      follows, and error is filled. */
   int (*start)(void *ctx, const cfi_request *request, cfi_error *error);
   /* Ends the request: no note follows. */
-  void (*cancel)(void *ctx);
-  /* cfi_feed_receive answered "not now" before: there is room again. */
+  void (*cancel)(void *ctx, bool side);
+  /* cfi_feed_receive answered "not now" for the main request before: there is
+     room again. */
   void (*unblock)(void *ctx);
   void *ctx;
 } cfi_world;
@@ -87,14 +99,36 @@ typedef struct cfi_held {
 
 /* What is known of the history being followed. */
 typedef struct cfi_identity {
-  char *server_uuid, *instance_start_time;
+  char *server_uuid, *instance_start_time, *marker;
 } cfi_identity;
 
 typedef enum cfi_phase {
   CFI_PHASE_WAIT,   /* until begin_ms, then ask */
-  CFI_PHASE_ACTIVE, /* a request is under way */
+  CFI_PHASE_ACTIVE, /* a main request is under way */
+  CFI_PHASE_FLUSH,  /* the last position is being saved, then over */
   CFI_PHASE_OVER
 } cfi_phase;
+
+/* A request that is under way, or was, and what came back. */
+typedef struct cfi_lane {
+  cfi_ask ask;
+  int64_t started_ms, connected_ms, head_ms; /* CFI_NEVER: not yet */
+  bool has_head, no_memory;
+  int status;
+  bool done, done_fatal;
+  int done_code, done_curl, done_errno;
+  char text[256]; /* where a redirect points, or why the transport failed */
+  cfi_buf reply;  /* of an answer that is no feed */
+} cfi_lane;
+
+/* What was asked about the response that is read now. */
+enum {
+  CFI_CHECKED_IDENTITY = 1,
+  CFI_CHECKED_SESSION = 2,
+  CFI_CHECKED_MARKER = 4
+};
+
+typedef struct cfi_local cfi_local;
 
 struct changefeed {
   /* given at the start */
@@ -104,8 +138,12 @@ struct changefeed {
   cfi_settings set;
   changefeed_callbacks callbacks;
   cfi_url url;
-  cfi_url *endpoints;              /* others of the same cluster */
-  size_t endpoint_count, endpoint; /* 0 = url, i = endpoints[i - 1] */
+  cfi_url *endpoints; /* others of the same cluster */
+  size_t endpoint_count;
+  size_t endpoint, home; /* in use, preferred: 0 = url, i = endpoints[i - 1] */
+  int64_t home_due_ms;   /* ask whether home is well; CFI_NEVER */
+  unsigned home_faults;  /* in a row */
+  bool go_home;          /* with the next request */
   cfi_world world;
   bool filtered;           /* the server leaves rows out */
   bool pull;               /* read by changefeed_next */
@@ -120,35 +158,38 @@ struct changefeed {
   cfi_phase phase;
   int base_state;         /* enum changefeed_state without PAUSED */
   bool closing;           /* changefeed_close inside a callback */
+  bool stopped;           /* changefeed_stop was called */
   unsigned depth;         /* callbacks on the stack */
   cfi_error error;        /* the last fault */
   int64_t event_delay_ms; /* until the next attempt, for on_state */
 
   /* asking */
-  cfi_ask ask;           /* the request under way, or the next one */
   int64_t begin_ms;      /* WAIT: not before */
   int transport;         /* of live requests now: enum, never AUTO */
   unsigned silent_lives; /* continuous responses in a row without a byte */
-  bool server_known, db_seen, checked; /* checked: in this attempt */
-  int64_t missing_since_ms;            /* CFI_NEVER: not missing */
-  cfi_identity identity; /* of the history the position belongs to */
-  cfi_identity found;    /* as the server says now */
-  int64_t server_major;  /* its version; 0 = unknown */
-  char *found_seq;       /* update_seq of GET /db when it is a number */
-  bool went_missing;     /* the database was gone since it was checked */
+  bool server_known, db_known, db_seen;
+  int64_t missing_since_ms; /* CFI_NEVER: not missing */
+  cfi_identity identity;    /* of the history the position belongs to */
+  cfi_identity found;       /* as the server says now */
+  int64_t server_major;     /* its version; 0 = unknown */
+  char *found_seq;          /* update_seq of GET /db when it is a number */
+  bool went_missing;        /* the database was gone since it was checked */
+  unsigned start_times;     /* that differed from the one before, in a row */
   cfi_bucket bucket;
   cfi_backoff backoff;
 
-  /* the request under way */
-  int64_t started_ms, connected_ms, head_ms, byte_ms, stream_ms;
-  int64_t idle_ms; /* allowed silence */
-  bool has_head, head_seen, blocked, no_memory;
-  int status;
-  int64_t retry_after_ms;
-  bool done, done_fatal;
-  int done_code, done_curl, done_errno;
-  char done_text[256];
-  char location[256];
+  /* the requests under way */
+  cfi_lane main, side;
+  bool side_active;
+  int64_t byte_ms, stream_ms; /* of the main one */
+  int64_t idle_ms;            /* allowed silence */
+  bool head_seen, blocked;
+  int64_t retry_after_ms; /* the longest of this attempt; -1 */
+  /* Rows wait until it is known whose they are: asked for after the head of
+     their response has come, so that they cannot be of another history. */
+  bool verified;
+  unsigned checks;       /* CFI_CHECKED_..., of this response */
+  unsigned check_tokens; /* taken from the bucket for it */
   uint64_t request_rows, request_news, request_bytes; /* news: no repeats */
   bool tail; /* the feed's last word of this response was read */
   int64_t tail_ms;
@@ -180,8 +221,9 @@ struct changefeed {
   uint64_t limit_left; /* UINT64_MAX: no limit */
 
   /* positions */
-  cfi_buf resume;  /* where the next request starts: the last row taken */
-  bool resume_own; /* came from the server, not from the caller */
+  cfi_buf resume;    /* where the next request starts: the last row taken */
+  bool resume_own;   /* came from the server, not from the caller */
+  uint64_t begun_at; /* the ordinal when this history began */
   cfi_window window;
   cfi_repeat repeat;
   bool caught_up;
@@ -189,6 +231,7 @@ struct changefeed {
   char *store_key; /* where an application's store keeps it */
   const char *pending_reset; /* a reason found before the first step; static */
   cfi_store_file *file;
+  cfi_local *local; /* checkpoint=couch; else NULL */
   changefeed_store store;
   bool has_store;
   uint64_t stored_rows; /* acknowledged before this run */
@@ -203,8 +246,19 @@ struct changefeed {
   char *username, *password;
   char *authorization;
   char *cookie;
-  int64_t cookie_until_ms; /* renew from then on */
-  bool renewed;            /* since the last answer that let us in */
+  int64_t cookie_until_ms;   /* renew from then on */
+  int64_t session_proven_ms; /* when the server last knew us; CFI_NEVER */
+  bool renewed;              /* since the last answer that let us in */
+
+  /* marker */
+  bool marks;          /* is to be in the database */
+  bool marker_absent;  /* the database holds none: write one */
+  bool marker_refused; /* it may not be written */
+  unsigned marker_conflicts;
+  char marker_text[CFI_HASH_TEXT]; /* being written */
+
+  int64_t flush_until_ms; /* FLUSH */
+  int final_state;
 
   changefeed_stats stats;
   int64_t last_byte_ms, last_row_ms, last_save_ms; /* -1: never */
@@ -228,16 +282,17 @@ int cfi_feed_new(changefeed **out, const changefeed_options *options,
 /* No callback runs. save: write the acknowledged position first. */
 void cfi_feed_free(changefeed *f, bool save);
 
-/* Notes; they only record. */
-void cfi_feed_note_connected(changefeed *f);
+/* Notes about &f->main or &f->side; they only record. */
+void cfi_feed_note_connected(changefeed *f, cfi_lane *l);
 /* The connection used again was dead, and the world is about to ask once more
    by itself. False: the rate limit forbids it. */
 bool cfi_feed_note_again(changefeed *f);
-void cfi_feed_note_head(changefeed *f, const cfi_head *head);
+void cfi_feed_note_head(changefeed *f, cfi_lane *l, const cfi_head *head);
 /* False: not now; the world keeps the bytes and offers them again after
    unblock. fail is set when they cannot be taken at all. */
-bool cfi_feed_receive(changefeed *f, const void *data, size_t len, bool *fail);
-void cfi_feed_note_done(changefeed *f, const cfi_outcome *outcome);
+bool cfi_feed_receive(changefeed *f, cfi_lane *l, const void *data, size_t len,
+                      bool *fail);
+void cfi_feed_note_done(changefeed *f, cfi_lane *l, const cfi_outcome *outcome);
 
 /* Does what is due; at most max_rows rows. True: there is more to do now. */
 bool cfi_feed_step(changefeed *f, unsigned max_rows);
@@ -251,6 +306,8 @@ const changefeed_change *cfi_feed_lend(changefeed *f);
 /* ---- shared by the feed_*.c files ---- */
 
 /* feed.c */
+/* FLUSH: over when all is saved, or when the time is. */
+bool cfi_feed_end_flush(changefeed *f, bool late);
 int64_t cfi_feed_now(const changefeed *f);
 void cfi_feed_set_state(changefeed *f, int base_state);
 void cfi_feed_tell_state(changefeed *f);
@@ -265,25 +322,68 @@ bool cfi_feed_gone(const changefeed *f);
 bool cfi_feed_begin(changefeed *f); /* WAIT is over: make the request */
 void cfi_feed_plan(changefeed *f);  /* the next request, as soon as allowed */
 const cfi_url *cfi_feed_where(const changefeed *f);
+/* Where the request of a lane goes, or went. */
+const cfi_url *cfi_feed_where_of(const changefeed *f, const cfi_lane *l);
+/* Makes the request l->ask; false: f->error says why not. */
+bool cfi_feed_start(changefeed *f, cfi_lane *l);
+/* Asks on_request; false: the feed is over, or gone. */
+bool cfi_feed_may_request(changefeed *f);
+
+/* feed_url.c */
 char *cfi_feed_make_key(const changefeed *f, const char *of);
+/* The URL of what the lane is to ask. NULL without memory. */
+char *cfi_feed_make_url(changefeed *f, const cfi_lane *l);
+
+/* feed_side.c */
+/* The request beside the main one: confirms responses, saves positions, looks
+   after the preferred endpoint. True: something was done, look again. */
+bool cfi_side_step(changefeed *f);
+int64_t cfi_side_due_ms(const changefeed *f);
+void cfi_side_cancel(changefeed *f);
+void cfi_side_drop_checks(changefeed *f);
 
 /* feed_reply.c */
 bool cfi_feed_on_head(changefeed *f);
 bool cfi_feed_on_done(changefeed *f);
+/* A lane's whole answer that is no feed. */
+void cfi_feed_on_answer(changefeed *f, cfi_lane *l);
+/* Fills f->error. */
+void cfi_feed_describe(changefeed *f, const cfi_lane *l, changefeed_str error,
+                       changefeed_str reason);
+void cfi_feed_describe_transport(changefeed *f, const cfi_lane *l);
+void cfi_feed_fault_transport(changefeed *f, const cfi_lane *l);
+void cfi_feed_fault_protocol(changefeed *f, const cfi_lane *l,
+                             const char *what);
+/* Are there credentials that can be renewed, and were not yet? Renewing drops
+   the requests and starts again; the reason is in f->error. */
+bool cfi_feed_can_renew(const changefeed *f);
+void cfi_feed_renew(changefeed *f);
+
+/* feed_tail.c */
 /* The response's envelope or last line was read; its position is taken. */
 void cfi_feed_on_tail(changefeed *f, int64_t pending);
 /* A request ends: was it productive? */
 void cfi_feed_account(changefeed *f);
+void cfi_feed_on_feed_done(changefeed *f);
+
+/* feed_answer.c */
+/* HTTP 200, or another status that is as good: takes what the answer says. */
+void cfi_feed_on_info(changefeed *f, cfi_lane *l);
+bool cfi_feed_is_excused(const changefeed *f, const cfi_lane *l);
 
 /* feed_note.c */
-bool cfi_feed_asks_rows(const changefeed *f);    /* not a probe or a log-in */
-const char *cfi_feed_asked(const changefeed *f); /* for messages */
+bool cfi_lane_asks_rows(const cfi_lane *l);    /* not a probe or a log-in */
+const char *cfi_lane_asked(const cfi_lane *l); /* for messages */
 
 /* feed_time.c */
 bool cfi_feed_on_time(changefeed *f);
 /* The request under way is done with: on to the next one. */
 void cfi_feed_response_over(changefeed *f);
 bool cfi_feed_was_healthy(const changefeed *f);
+/* Until when the answer of a request that is no feed's has to be there. */
+int64_t cfi_lane_due_ms(const changefeed *f, const cfi_lane *l);
+/* The peer was silent for too long: a fault. */
+void cfi_feed_fault_silence(changefeed *f, const cfi_lane *l);
 
 /* feed_fault.c */
 /* The error is in f->error: drop the request, fail or wait and try again. */
@@ -292,6 +392,18 @@ void cfi_feed_fatal(changefeed *f);
 void cfi_feed_drop_request(changefeed *f);
 void cfi_feed_recovered(changefeed *f);
 void cfi_feed_note_silence(changefeed *f);
+
+/* feed_endpoint.c */
+void cfi_endpoint_choose_home(changefeed *f);
+/* After a fault: the next one, when it was the endpoint's. */
+void cfi_endpoint_change(changefeed *f);
+/* What the question whether home is well came to; judged on the spot. */
+void cfi_endpoint_on_home(changefeed *f, const cfi_lane *l);
+bool cfi_endpoint_wants_home(const changefeed *f);
+/* Before a request: back home when that was found well. */
+void cfi_endpoint_go_home(changefeed *f);
+/* The one in use has been well for long. */
+void cfi_endpoint_proven(changefeed *f);
 
 /* feed_rows.c */
 /* True: something was done, look again. */
@@ -310,21 +422,71 @@ void cfi_feed_judge(changefeed *f, cfi_held *held);
 void cfi_feed_end_repeats(changefeed *f);
 
 /* feed_position.c */
-int cfi_feed_open_store(changefeed *f, const changefeed_options *o,
-                        cfi_error *error);
-/* OK also when there is nothing new to save, or no store. */
+/* OK also when there is nothing new to save, or no store that can be written
+   at once. */
 int cfi_feed_save(changefeed *f, cfi_error *error);
 void cfi_feed_save_if_due(changefeed *f);
 int64_t cfi_feed_save_due_ms(const changefeed *f);
 bool cfi_feed_set_resume(changefeed *f, changefeed_str seq, bool own);
+/* The record of the acknowledged position: CHANGEFEED_END when there is none
+   to write, else OK or an error. */
+int cfi_feed_make_record(changefeed *f, cfi_buf *record, uint64_t *moves,
+                         uint64_t *acked, cfi_error *error);
+/* It is safe now. */
+void cfi_feed_saved(changefeed *f, uint64_t moves, uint64_t acked);
+/* It is not: when to try again. */
+void cfi_feed_save_failed(changefeed *f, const cfi_error *error);
+bool cfi_feed_save_is_due(const changefeed *f);
+bool cfi_feed_has_unsaved(const changefeed *f);
+
+/* feed_store.c */
+const char *cfi_feed_store_key(const changefeed *f);
+int cfi_feed_open_store(changefeed *f, const changefeed_options *o,
+                        cfi_error *error);
+/* Goes on from a stored record. OK, ERR_STORE, ERR_NOMEM. */
+int cfi_feed_adopt(changefeed *f, cfi_checkpoint *c, cfi_error *error);
+
+/* feed_local.c */
+int cfi_local_open(changefeed *f, cfi_error *error);
+void cfi_local_free(changefeed *f);
+bool cfi_local_wants_load(const changefeed *f);
+bool cfi_local_wants(const changefeed *f, cfi_ask *ask);
+int64_t cfi_local_due_ms(const changefeed *f);
+char *cfi_local_body(changefeed *f); /* NULL without memory */
+const char *cfi_local_name(const changefeed *f);
+/* The main lane's LOAD, with an answer; false: it is a refusal like others. */
+bool cfi_local_on_loaded(changefeed *f, cfi_lane *l);
+/* The side lane's. */
+void cfi_local_on_side(changefeed *f, cfi_lane *l);
+bool cfi_local_is_saving(const changefeed *f);
+/* Delivery waits while so much is acknowledged and not saved. */
+bool cfi_local_is_behind(const changefeed *f);
+/* Is there a position to be saved before the feed is over? */
+bool cfi_local_can_flush(const changefeed *f);
+/* As soon as possible. */
+void cfi_local_save_now(changefeed *f);
+void cfi_feed_random_text(changefeed *f, char out[CFI_HASH_TEXT]);
+/* 404 of a document, not of its database. */
+bool cfi_feed_doc_is_missing(changefeed *f, cfi_lane *l);
+
+/* feed_marker.c */
+bool cfi_marker_is_due(const changefeed *f);
+void cfi_marker_on_answer(changefeed *f, cfi_lane *l);
+char *cfi_marker_body(changefeed *f);
+
+#define CFI_MARKER_NAME "changefeed-marker"
 
 /* feed_identity.c */
-/* Is this the history we know? On a reset it does what the policy says. False:
-   the feed is over, or gone. */
-bool cfi_feed_same_history(changefeed *f);
+/* Is this the history we know? ask: what was just answered, SERVER or DATABASE.
+   On a reset it does what the policy says. False: the feed is over, or gone. */
+bool cfi_feed_same_history(changefeed *f, cfi_ask ask);
 /* Another history begins. False: as above. */
 bool cfi_feed_reset(changefeed *f, const char *reason);
 /* After a fault: does it take GET / to know the server again? */
 void cfi_feed_forget_server(changefeed *f);
+/* Does instance_start_time tell one history from another here? */
+bool cfi_feed_start_time_tells(const changefeed *f);
+/* Has anything been read that a history can differ from? */
+bool cfi_feed_has_begun(const changefeed *f);
 
 #endif

@@ -11,12 +11,13 @@ enum { SILENT_LIVES_MAX = 2 };
 void cfi_feed_drop_request(changefeed *f) {
   if (f->phase != CFI_PHASE_ACTIVE)
     return;
+  cfi_side_drop_checks(f);
   cfi_feed_account(f);
   f->phase = CFI_PHASE_WAIT;
   f->begin_ms = CFI_NEVER;
-  if (!f->done)
-    f->world.cancel(f->world.ctx);
-  f->done = true;
+  if (!f->main.done)
+    f->world.cancel(f->world.ctx, false);
+  f->main.done = true;
   f->blocked = false;
 }
 
@@ -58,7 +59,7 @@ void cfi_feed_fatal(changefeed *f) {
 /* A proxy that holds bytes back looks like this: the catch-up works, and the
    live response stays silent although heartbeats were asked for. */
 void cfi_feed_note_silence(changefeed *f) {
-  if (f->ask == CFI_ASK_LIVE && f->transport != CFI_TRANSPORT_LONGPOLL &&
+  if (f->main.ask == CFI_ASK_LIVE && f->transport != CFI_TRANSPORT_LONGPOLL &&
       f->request_bytes == 0)
     f->silent_lives++;
 }
@@ -78,23 +79,6 @@ static void fall_back(changefeed *f) {
   notice.reason = "heartbeats do not come through: something between holds "
                   "the response back";
   cfi_feed_notice(f, &notice);
-}
-
-/* Trouble of the node or the way to it, as opposed to trouble of the
-   request. */
-static bool endpoint_failed(const changefeed *f) {
-  int code = f->error.pub.code;
-
-  return code == CHANGEFEED_ERR_NETWORK || code == CHANGEFEED_ERR_TLS ||
-         code == CHANGEFEED_ERR_IDLE || code == CHANGEFEED_ERR_PROTOCOL ||
-         f->error.pub.http_status >= 500;
-}
-
-static void change_endpoint(changefeed *f) {
-  if (f->endpoint_count == 0 || !endpoint_failed(f))
-    return;
-  f->endpoint = (f->endpoint + 1) % (f->endpoint_count + 1);
-  f->server_known = false;
 }
 
 /* Not before the server, the rate limit and the back-off allow it; the
@@ -137,15 +121,17 @@ void cfi_feed_fault(changefeed *f) {
 
   f->error.pub.retry_after_ms = f->retry_after_ms;
   count_fault(f);
-  if (f->phase == CFI_PHASE_ACTIVE && cfi_feed_was_healthy(f))
+  if (f->phase == CFI_PHASE_ACTIVE && cfi_feed_was_healthy(f)) {
     cfi_backoff_reset(&f->backoff);
+    cfi_endpoint_proven(f);
+  }
   cfi_feed_drop_request(f);
   cfi_feed_clear_rows(f);
   f->phase = CFI_PHASE_WAIT;
   f->begin_ms = CFI_NEVER;
-  f->checked = f->caught_up = false;
+  f->caught_up = false;
   f->stats.reconnects++;
-  change_endpoint(f);
+  cfi_endpoint_change(f);
   cfi_feed_forget_server(f);
   fall_back(f);
   if (cfi_feed_gone(f) || !choose_delay(f, &delay))

@@ -7,12 +7,23 @@
 #include "feed.h"
 #include "str.h"
 
+bool cfi_feed_has_begun(const changefeed *f) {
+  /* Rows without a seq belong to a history, too. */
+  return f->resume_own || f->ordinal != f->begun_at;
+}
+
+enum { START_TIMES_MAX = 3 };
+
 /* CouchDB 1.x changes instance_start_time at each opening of a database, 2.0
    to 3.2 say "0". A server that does not tell its version counts as a newer
-   one: a reset too many repeats rows, one too few loses them. */
+   one, until it has told another time each time it was asked: a reset too many
+   repeats rows, one too few loses them. */
 static bool usable(const changefeed *f, const char *start_time) {
-  return f->server_major != 1 && start_time != NULL &&
-         strcmp(start_time, "0") != 0 && start_time[0] != '\0';
+  bool trusted = f->server_major > 1 ||
+                 (f->server_major == 0 && f->start_times < START_TIMES_MAX);
+
+  return trusted && start_time != NULL && strcmp(start_time, "0") != 0 &&
+         start_time[0] != '\0';
 }
 
 static bool same_text(const char *a, const char *b) {
@@ -29,13 +40,16 @@ static bool ahead_of_database(const changefeed *f) {
          position > end;
 }
 
-static const char *difference(const changefeed *f) {
-  const cfi_identity *old = &f->identity, *now = &f->found;
-  bool comparable = old->instance_start_time != NULL &&
-                    usable(f, old->instance_start_time) &&
-                    usable(f, now->instance_start_time);
+bool cfi_feed_start_time_tells(const changefeed *f) {
+  return usable(f, f->identity.instance_start_time) &&
+         usable(f, f->found.instance_start_time);
+}
 
-  if (f->ask == CFI_ASK_SERVER)
+static const char *difference(const changefeed *f, cfi_ask ask) {
+  const cfi_identity *old = &f->identity, *now = &f->found;
+  bool comparable = cfi_feed_start_time_tells(f);
+
+  if (ask == CFI_ASK_SERVER)
     return old->server_uuid != NULL && now->server_uuid != NULL &&
                    !same_text(old->server_uuid, now->server_uuid)
                ? "another server answers"
@@ -64,15 +78,13 @@ static bool adopt_one(changefeed *f, char **known, const char *now) {
   return true;
 }
 
-bool cfi_feed_same_history(changefeed *f) {
-  /* Rows without a seq belong to a history, too. */
-  bool begun = f->resume_own || f->ordinal != 0;
-  const char *reason = begun ? difference(f) : NULL;
+bool cfi_feed_same_history(changefeed *f, cfi_ask ask) {
+  const char *reason = cfi_feed_has_begun(f) ? difference(f, ask) : NULL;
   bool ok;
 
   if (reason != NULL && !cfi_feed_reset(f, reason))
     return false;
-  if (f->ask == CFI_ASK_SERVER) {
+  if (ask == CFI_ASK_SERVER) {
     ok = adopt_one(f, &f->identity.server_uuid, f->found.server_uuid);
   } else {
     f->went_missing = false;
@@ -133,7 +145,11 @@ bool cfi_feed_reset(changefeed *f, const char *reason) {
     cfi_feed_fault(f);
     return false;
   }
+  f->begun_at = f->ordinal;
   cfi_repeat_clear(&f->repeat);
+  cfi_free(f->alloc, f->identity.marker);
+  f->identity.marker = NULL;
+  f->marker_absent = false;
   f->repeat_run = 0;
   f->went_missing = f->caught_up = false;
   f->stats.pending = -1;

@@ -9,12 +9,10 @@
 
 enum { COOKIE_AGE_MS = 600000 /* CouchDB's, when Set-Cookie does not say */ };
 
-bool cfi_feed_asks_rows(const changefeed *f) {
-  return f->ask >= CFI_ASK_CATCHUP;
-}
+bool cfi_lane_asks_rows(const cfi_lane *l) { return l->ask >= CFI_ASK_CATCHUP; }
 
-void cfi_feed_note_connected(changefeed *f) {
-  f->connected_ms = cfi_feed_now(f);
+void cfi_feed_note_connected(changefeed *f, cfi_lane *l) {
+  l->connected_ms = cfi_feed_now(f);
 }
 
 bool cfi_feed_note_again(changefeed *f) {
@@ -24,11 +22,20 @@ bool cfi_feed_note_again(changefeed *f) {
   return true;
 }
 
-const char *cfi_feed_asked(const changefeed *f) {
-  static const char *const names[] = {"the log-in at", "the server of",
-                                      "the database", "the changes of",
-                                      "the live changes of"};
-  return names[f->ask];
+const char *cfi_lane_asked(const cfi_lane *l) {
+  static const char *const names[] = {
+      [CFI_ASK_LOGIN] = "asking for the log-in at",
+      [CFI_ASK_SERVER] = "asking for the server of",
+      [CFI_ASK_LOAD] = "asking for the position kept in",
+      [CFI_ASK_DATABASE] = "asking for the database",
+      [CFI_ASK_SESSION] = "asking for the session at",
+      [CFI_ASK_MARKER] = "asking for the marker in",
+      [CFI_ASK_MARKER_PUT] = "writing the marker into",
+      [CFI_ASK_SAVE] = "saving the position in",
+      [CFI_ASK_HOME] = "asking for the preferred endpoint",
+      [CFI_ASK_CATCHUP] = "asking for the changes of",
+      [CFI_ASK_LIVE] = "asking for the live changes of"};
+  return names[l->ask];
 }
 
 static void copy_text(char *to, size_t size, const char *from) {
@@ -42,7 +49,7 @@ static void copy_text(char *to, size_t size, const char *from) {
 }
 
 /* The server may renew the cookie in any answer; half its life is used. */
-static void keep_cookie(changefeed *f, const cfi_head *head) {
+static void keep_cookie(changefeed *f, cfi_lane *l, const cfi_head *head) {
   int64_t age = head->cookie_age_ms > 0 ? head->cookie_age_ms : COOKIE_AGE_MS;
   char *copy;
 
@@ -50,7 +57,7 @@ static void keep_cookie(changefeed *f, const cfi_head *head) {
     return;
   copy = cfi_strdup(f->alloc, head->cookie);
   if (copy == NULL) {
-    f->no_memory = true;
+    l->no_memory = true;
     return;
   }
   cfi_free_secret(f->alloc, f->cookie);
@@ -58,21 +65,30 @@ static void keep_cookie(changefeed *f, const cfi_head *head) {
   f->cookie_until_ms = cfi_clock_after(cfi_feed_now(f), age / 2);
 }
 
-void cfi_feed_note_head(changefeed *f, const cfi_head *head) {
+static void note_retry_after(changefeed *f, const char *value) {
+  int64_t ms = cfi_reply_retry_after(value, cfi_clock_wall(&f->clock));
+
+  if (ms > f->retry_after_ms)
+    f->retry_after_ms = ms;
+}
+
+void cfi_feed_note_head(changefeed *f, cfi_lane *l, const cfi_head *head) {
   int64_t now = cfi_feed_now(f);
 
-  f->has_head = true;
-  f->status = head->status;
-  f->head_ms = f->byte_ms = now;
+  l->has_head = true;
+  l->status = head->status;
+  l->head_ms = now;
   if (head->retry_after != NULL)
-    f->retry_after_ms =
-        cfi_reply_retry_after(head->retry_after, cfi_clock_wall(&f->clock));
-  copy_text(f->location, sizeof f->location, head->location);
-  if (head->status >= 200 && head->status < 300)
-    keep_cookie(f, head);
-  if (head->status == 200 && cfi_feed_asks_rows(f)) {
+    note_retry_after(f, head->retry_after);
+  copy_text(l->text, sizeof l->text, head->location);
+  if (head->status >= 200 && head->status < 300 && l->ask != CFI_ASK_HOME)
+    keep_cookie(f, l, head);
+  if (l == &f->side)
+    return;
+  f->byte_ms = now;
+  if (head->status == 200 && cfi_lane_asks_rows(l)) {
     f->stream_ms = now;
-    cfi_frame_start(&f->frame, f->ask == CFI_ASK_CATCHUP ||
+    cfi_frame_start(&f->frame, l->ask == CFI_ASK_CATCHUP ||
                                        f->transport == CFI_TRANSPORT_LONGPOLL
                                    ? CFI_FRAME_LIST
                                : f->transport == CFI_TRANSPORT_EVENTSOURCE
@@ -81,21 +97,24 @@ void cfi_feed_note_head(changefeed *f, const cfi_head *head) {
   }
 }
 
-static bool receive_reply(changefeed *f, const void *data, size_t len) {
-  size_t room = CFI_REPLY_MAX - f->queue.len;
+/* Of what is no feed. */
+static bool receive_reply(cfi_lane *l, const void *data, size_t len) {
+  size_t room = CFI_REPLY_MAX - l->reply.len;
 
   /* What an error page says beyond this is of no use to anybody. */
-  return cfi_buf_append(&f->queue, data, len < room ? len : room,
+  return cfi_buf_append(&l->reply, data, len < room ? len : room,
                         CFI_REPLY_MAX) == CFI_BUF_OK;
 }
 
-bool cfi_feed_receive(changefeed *f, const void *data, size_t len, bool *fail) {
+bool cfi_feed_receive(changefeed *f, cfi_lane *l, const void *data, size_t len,
+                      bool *fail) {
   size_t limit;
 
   *fail = false;
-  f->byte_ms = f->last_byte_ms = cfi_feed_now(f);
-  if (!cfi_feed_asks_rows(f) || f->status != 200) {
-    *fail = f->no_memory = !receive_reply(f, data, len);
+  if (l == &f->main)
+    f->byte_ms = f->last_byte_ms = cfi_feed_now(f);
+  if (!cfi_lane_asks_rows(l) || l->status != 200) {
+    *fail = l->no_memory = !receive_reply(l, data, len);
     return !*fail;
   }
   if (f->tail) /* after the last word only white space may come */
@@ -110,7 +129,7 @@ bool cfi_feed_receive(changefeed *f, const void *data, size_t len, bool *fail) {
   /* The limit also bounds what the queue's growth takes beyond its bytes. */
   limit = len > f->queue_limit ? len : f->queue_limit;
   if (cfi_buf_append(&f->queue, data, len, limit) != CFI_BUF_OK) {
-    *fail = f->no_memory = true;
+    *fail = l->no_memory = true;
     return false;
   }
   f->request_bytes += len;
@@ -118,11 +137,14 @@ bool cfi_feed_receive(changefeed *f, const void *data, size_t len, bool *fail) {
   return true;
 }
 
-void cfi_feed_note_done(changefeed *f, const cfi_outcome *outcome) {
-  f->done = true;
-  f->done_code = outcome->code;
-  f->done_fatal = outcome->fatal;
-  f->done_curl = outcome->curl_code;
-  f->done_errno = outcome->sys_errno;
-  copy_text(f->done_text, sizeof f->done_text, outcome->text);
+void cfi_feed_note_done(changefeed *f, cfi_lane *l,
+                        const cfi_outcome *outcome) {
+  (void)f;
+  l->done = true;
+  l->done_code = outcome->code;
+  l->done_fatal = outcome->fatal;
+  l->done_curl = outcome->curl_code;
+  l->done_errno = outcome->sys_errno;
+  if (outcome->code != CHANGEFEED_OK)
+    copy_text(l->text, sizeof l->text, outcome->text);
 }

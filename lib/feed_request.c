@@ -1,13 +1,21 @@
 /*
- * What a feed asks next, and the request itself: its URL, parameters, body and
- * credentials.
+ * What a feed asks next, and the request itself: its body, its credentials, and
+ * the calls that start it.
  */
 #include <string.h>
 
 #include "feed.h"
 
+static const cfi_url *endpoint_url(const changefeed *f, size_t endpoint) {
+  return endpoint == 0 ? &f->url : &f->endpoints[endpoint - 1];
+}
+
 const cfi_url *cfi_feed_where(const changefeed *f) {
-  return f->endpoint == 0 ? &f->url : &f->endpoints[f->endpoint - 1];
+  return endpoint_url(f, f->endpoint);
+}
+
+const cfi_url *cfi_feed_where_of(const changefeed *f, const cfi_lane *l) {
+  return endpoint_url(f, l->ask == CFI_ASK_HOME ? f->home : f->endpoint);
 }
 
 /* ---- which request ---- */
@@ -17,238 +25,142 @@ static bool needs_login(const changefeed *f) {
          (f->cookie == NULL || cfi_feed_now(f) >= f->cookie_until_ms);
 }
 
-/* Login, who is there, is it the database we know, the past, the present. */
+/* Login, who is there, the stored position, the past, the present. A database
+   of which nothing is known is asked for before its changes, too: only then
+   the question beside them tells whether it is still the same. */
 static cfi_ask next_ask(const changefeed *f) {
   if (needs_login(f))
     return CFI_ASK_LOGIN;
   if (!f->server_known)
     return CFI_ASK_SERVER;
-  if (!f->checked && f->url.target == CFI_URL_DATABASE)
+  if (f->url.target == CFI_URL_DATABASE && !f->db_known &&
+      f->identity.instance_start_time == NULL)
     return CFI_ASK_DATABASE;
+  if (cfi_local_wants_load(f))
+    return CFI_ASK_LOAD;
   return f->caught_up ? CFI_ASK_LIVE : CFI_ASK_CATCHUP;
-}
-
-/* ---- the URL ---- */
-
-static void put_param(cfi_buf *b, const char *name, const char *value) {
-  cfi_buf_putc(b, '&');
-  cfi_buf_puts(b, name);
-  cfi_buf_putc(b, '=');
-  cfi_url_put_encoded(b, value, strlen(value));
-}
-
-static void put_int(cfi_buf *b, const char *name, int64_t value) {
-  cfi_buf_putc(b, '&');
-  cfi_buf_puts(b, name);
-  cfi_buf_putc(b, '=');
-  cfi_buf_putint(b, value);
-}
-
-static void put_switch(cfi_buf *b, const char *name, int64_t value) {
-  if (value != 0)
-    put_param(b, name, "true");
-}
-
-/* What chooses the rows, and so belongs to the identity of a position. */
-static void put_choice(const cfi_settings *s, cfi_buf *b) {
-  if (s->doc_ids != NULL)
-    put_param(b, "filter", "_doc_ids");
-  else if (s->selector != NULL)
-    put_param(b, "filter", "_selector");
-  else if (s->view != NULL)
-    put_param(b, "filter", "_view");
-  else if (s->filter != NULL)
-    put_param(b, "filter", s->filter);
-  if (s->view != NULL)
-    put_param(b, "view", s->view);
-  if (s->style == CFI_STYLE_ALL_DOCS)
-    put_param(b, "style", "all_docs");
-  for (size_t i = 0; i < s->query.count; i++) {
-    const char *text = s->query.items[i];
-    const char *equals = strchr(text, '=');
-    size_t name = equals != NULL ? (size_t)(equals - text) : strlen(text);
-
-    cfi_buf_putc(b, '&');
-    cfi_url_put_encoded(b, text, name);
-    cfi_buf_putc(b, '=');
-    if (equals != NULL)
-      cfi_url_put_encoded(b, equals + 1, strlen(equals + 1));
-  }
-}
-
-static void put_shape(const cfi_settings *s, cfi_buf *b) {
-  put_switch(b, "include_docs", s->include_docs);
-  put_switch(b, "conflicts", s->conflicts);
-  put_switch(b, "attachments", s->attachments);
-  put_switch(b, "att_encoding_info", s->att_encoding_info);
-  put_switch(b, "descending", s->descending);
-  if (s->seq_interval != 0)
-    put_int(b, "seq_interval", s->seq_interval);
-}
-
-static const char *feed_name(const changefeed *f) {
-  if (f->ask == CFI_ASK_CATCHUP)
-    return "normal";
-  if (f->transport == CFI_TRANSPORT_LONGPOLL)
-    return "longpoll";
-  if (f->transport == CFI_TRANSPORT_EVENTSOURCE)
-    return "eventsource";
-  return "continuous";
-}
-
-/* The silence a peer may keep, and what it is asked for so that it does not.
-   A filtered feed tells its progress only when a response ends, and a proxy
-   that holds bytes back lets go of them only then: both are asked to end when
-   idle. The others show by heartbeats that they live. */
-static void choose_liveness(changefeed *f, int64_t *heartbeat,
-                            int64_t *timeout) {
-  const cfi_settings *s = &f->set;
-  int64_t period = s->heartbeat_ms;
-
-  *heartbeat = *timeout = -1;
-  f->asked_timeout = f->ask == CFI_ASK_LIVE &&
-                     (f->filtered || f->transport == CFI_TRANSPORT_LONGPOLL);
-  if (f->asked_timeout) {
-    if (s->progress_interval_ms < period)
-      period = s->progress_interval_ms;
-    if (s->idle_timeout_ms != 0 && s->idle_timeout_ms * 2 / 3 < period)
-      period = s->idle_timeout_ms * 2 / 3;
-    *timeout = period;
-  } else {
-    *heartbeat = period;
-  }
-  f->idle_ms = s->idle_timeout_ms != 0 ? s->idle_timeout_ms : period * 3 / 2;
-}
-
-static void put_feed_url(changefeed *f, cfi_buf *b) {
-  const cfi_settings *s = &f->set;
-  int64_t heartbeat, timeout;
-
-  if (f->url.target == CFI_URL_DATABASE) {
-    cfi_buf_putc(b, '/');
-    cfi_buf_puts(b, f->url.db);
-    cfi_buf_puts(b, "/_changes?feed=");
-  } else {
-    cfi_buf_puts(b, "/_db_updates?feed=");
-  }
-  cfi_buf_puts(b, feed_name(f));
-  cfi_buf_puts(b, "&since=");
-  cfi_url_put_encoded(b, cfi_buf_data(&f->resume), f->resume.len);
-  choose_liveness(f, &heartbeat, &timeout);
-  if (heartbeat >= 0)
-    put_int(b, "heartbeat", heartbeat);
-  if (timeout >= 0)
-    put_int(b, "timeout", timeout);
-  put_choice(s, b);
-  put_shape(s, b);
-  if (f->limit_left != UINT64_MAX)
-    put_int(b, "limit", (int64_t)f->limit_left);
-}
-
-static char *make_url(changefeed *f) {
-  cfi_buf b;
-
-  cfi_buf_init(&b, f->alloc);
-  cfi_buf_puts(&b, cfi_feed_where(f)->base);
-  switch (f->ask) {
-  case CFI_ASK_LOGIN:
-    cfi_buf_puts(&b, "/_session");
-    break;
-  case CFI_ASK_SERVER:
-    cfi_buf_putc(&b, '/');
-    break;
-  case CFI_ASK_DATABASE:
-    cfi_buf_putc(&b, '/');
-    cfi_buf_puts(&b, f->url.db);
-    break;
-  case CFI_ASK_CATCHUP:
-  case CFI_ASK_LIVE:
-    put_feed_url(f, &b);
-    break;
-  }
-  return cfi_buf_take(&b);
-}
-
-/* The name of what is followed: a position of one choice of rows must not serve
-   another. */
-char *cfi_feed_make_key(const changefeed *f, const char *of) {
-  cfi_buf b;
-
-  cfi_buf_init(&b, f->alloc);
-  cfi_buf_puts(&b, of);
-  put_choice(&f->set, &b);
-  if (f->set.doc_ids != NULL)
-    put_param(&b, "doc_ids", f->set.doc_ids);
-  if (f->set.selector != NULL)
-    put_param(&b, "selector", f->set.selector);
-  return cfi_buf_take(&b);
 }
 
 /* ---- the body ---- */
 
-static bool make_body(const changefeed *f, char **body, const char **type) {
-  const cfi_settings *s = &f->set;
+static char *login_body(const changefeed *f) {
   cfi_buf b;
 
-  *body = NULL;
-  *type = "application/json";
   cfi_buf_init(&b, f->alloc);
-  if (f->ask == CFI_ASK_LOGIN) {
-    *type = "application/x-www-form-urlencoded";
-    cfi_buf_puts(&b, "name=");
-    cfi_url_put_encoded(&b, f->username, strlen(f->username));
-    cfi_buf_puts(&b, "&password=");
-    if (f->password != NULL)
-      cfi_url_put_encoded(&b, f->password, strlen(f->password));
-  } else if (f->ask >= CFI_ASK_CATCHUP && s->doc_ids != NULL) {
-    cfi_buf_puts(&b, "{\"doc_ids\":");
-    cfi_buf_puts(&b, s->doc_ids);
-    cfi_buf_putc(&b, '}');
-  } else if (f->ask >= CFI_ASK_CATCHUP && s->selector != NULL) {
-    cfi_buf_puts(&b, "{\"selector\":");
-    cfi_buf_puts(&b, s->selector);
-    cfi_buf_putc(&b, '}');
-  } else {
-    return true;
+  cfi_buf_puts(&b, "name=");
+  cfi_url_put_encoded(&b, f->username, strlen(f->username));
+  cfi_buf_puts(&b, "&password=");
+  if (f->password != NULL)
+    cfi_url_put_encoded(&b, f->password, strlen(f->password));
+  return cfi_buf_take(&b);
+}
+
+static char *member_body(const changefeed *f, const char *name,
+                         const char *json) {
+  cfi_buf b;
+
+  cfi_buf_init(&b, f->alloc);
+  cfi_buf_puts(&b, "{\"");
+  cfi_buf_puts(&b, name);
+  cfi_buf_puts(&b, "\":");
+  cfi_buf_puts(&b, json);
+  cfi_buf_putc(&b, '}');
+  return cfi_buf_take(&b);
+}
+
+static bool has_body(const changefeed *f, const cfi_lane *l) {
+  return l->ask == CFI_ASK_LOGIN || l->ask == CFI_ASK_SAVE ||
+         l->ask == CFI_ASK_MARKER_PUT ||
+         (cfi_lane_asks_rows(l) &&
+          (f->set.doc_ids != NULL || f->set.selector != NULL));
+}
+
+static char *make_body(changefeed *f, const cfi_lane *l) {
+  switch (l->ask) {
+  case CFI_ASK_LOGIN:
+    return login_body(f);
+  case CFI_ASK_SAVE:
+    return cfi_local_body(f);
+  case CFI_ASK_MARKER_PUT:
+    return cfi_marker_body(f);
+  default:
+    return f->set.doc_ids != NULL ? member_body(f, "doc_ids", f->set.doc_ids)
+                                  : member_body(f, "selector", f->set.selector);
   }
-  *body = cfi_buf_take(&b);
-  return *body != NULL;
 }
 
 /* ---- making it ---- */
 
-static void clear_request(changefeed *f) {
-  f->started_ms = f->byte_ms = cfi_feed_now(f);
-  f->connected_ms = f->head_ms = f->stream_ms = CFI_NEVER;
-  f->has_head = f->blocked = f->no_memory = false;
-  f->head_seen = false;
-  f->status = 0;
+static void clear_lane(changefeed *f, cfi_lane *l) {
+  l->started_ms = cfi_feed_now(f);
+  l->connected_ms = l->head_ms = CFI_NEVER;
+  l->has_head = l->no_memory = false;
+  l->status = 0;
+  l->done = l->done_fatal = false;
+  l->done_code = l->done_curl = l->done_errno = 0;
+  l->text[0] = '\0';
+  cfi_buf_clear(&l->reply, 0);
+}
+
+/* The main request and what is counted of its response. */
+static void clear_response(changefeed *f) {
+  f->byte_ms = cfi_feed_now(f);
+  f->stream_ms = CFI_NEVER;
+  f->blocked = f->head_seen = false;
   f->retry_after_ms = -1;
-  f->done = f->done_fatal = false;
-  f->done_code = f->done_curl = f->done_errno = 0;
-  f->done_text[0] = f->location[0] = '\0';
   f->request_rows = f->request_news = 0;
   f->request_bytes = 0;
-  f->tail = f->body_fault = f->renew = false;
+  f->tail = f->body_fault = f->renew = f->verified = false;
+  f->check_tokens = 0;
+  /* Nothing has been read yet, so that these rows are the first of whichever
+     history they are of. What follows them is held to what was said before
+     them. */
+  f->checks = cfi_feed_has_begun(f) ? 0 : CFI_CHECKED_IDENTITY;
   f->queue_limit = (size_t)f->set.max_queue_bytes;
 }
 
-static bool start(changefeed *f, cfi_request *request, cfi_error *error) {
-  char *url = make_url(f), *body = NULL;
-  bool ok = url != NULL && make_body(f, &body, &request->content_type);
+static void describe_request(const changefeed *f, const cfi_lane *l,
+                             cfi_request *request) {
+  bool events =
+      l->ask == CFI_ASK_LIVE && f->transport == CFI_TRANSPORT_EVENTSOURCE;
+  bool side = l == &f->side;
+
+  request->ask = l->ask;
+  request->side = side;
+  request->put = l->ask == CFI_ASK_SAVE || l->ask == CFI_ASK_MARKER_PUT;
+  request->content_type = l->ask == CFI_ASK_LOGIN
+                              ? "application/x-www-form-urlencoded"
+                              : "application/json";
+  request->accept = events ? "text/event-stream" : "application/json";
+  request->cookie = l->ask != CFI_ASK_LOGIN ? f->cookie : NULL;
+  request->authorization = f->authorization;
+  request->send_password = f->username != NULL && f->set.session == 0;
+  /* A stream may run for hours: nothing beside it stays open meanwhile. */
+  request->close_after = events || (side && f->main.ask == CFI_ASK_LIVE &&
+                                    f->transport != CFI_TRANSPORT_LONGPOLL);
+}
+
+bool cfi_feed_start(changefeed *f, cfi_lane *l) {
+  cfi_request request = {0};
+  char *url = NULL, *body = NULL;
   int rc = CHANGEFEED_ERR_NOMEM;
 
-  if (!ok) {
-    (void)cfi_error_set(error, rc, "no memory for a request to %s",
+  clear_lane(f, l);
+  url = cfi_feed_make_url(f, l);
+  if (url != NULL && has_body(f, l))
+    body = make_body(f, l);
+  if (url == NULL || (has_body(f, l) && body == NULL)) {
+    (void)cfi_error_set(&f->error, rc, "no memory for a request to %s",
                         cfi_feed_where(f)->shown);
   } else {
-    request->ask = f->ask;
-    request->url = url;
-    request->body = body;
-    request->body_len = body != NULL ? strlen(body) : 0;
-    rc = f->world.start(f->world.ctx, request, error);
+    describe_request(f, l, &request);
+    request.url = url;
+    request.body = body;
+    request.body_len = body != NULL ? strlen(body) : 0;
+    f->stats.requests++;
+    rc = f->world.start(f->world.ctx, &request, &f->error);
   }
-  if (f->ask == CFI_ASK_LOGIN)
+  if (l->ask == CFI_ASK_LOGIN)
     cfi_free_secret(f->alloc, body);
   else
     cfi_free(f->alloc, body);
@@ -256,7 +168,7 @@ static bool start(changefeed *f, cfi_request *request, cfi_error *error) {
   return rc == CHANGEFEED_OK;
 }
 
-static bool ask_application(changefeed *f) {
+bool cfi_feed_may_request(changefeed *f) {
   int rc;
 
   if (f->callbacks.on_request == NULL)
@@ -275,8 +187,16 @@ static bool ask_application(changefeed *f) {
   return false;
 }
 
+static bool remember_since(changefeed *f) {
+  cfi_buf_clear(&f->asked_since, SIZE_MAX);
+  if (cfi_buf_append(&f->asked_since, cfi_buf_data(&f->resume), f->resume.len,
+                     SIZE_MAX - 2) == CFI_BUF_OK)
+    return true;
+  (void)cfi_error_set(&f->error, CHANGEFEED_ERR_NOMEM, "no memory");
+  return false;
+}
+
 bool cfi_feed_begin(changefeed *f) {
-  cfi_request request = {0};
   int64_t now = cfi_feed_now(f);
   int64_t wait = cfi_bucket_wait(&f->bucket, now);
 
@@ -284,34 +204,22 @@ bool cfi_feed_begin(changefeed *f) {
     f->begin_ms = now + wait;
     return false;
   }
-  if (!ask_application(f))
+  if (!cfi_feed_may_request(f))
     return true;
   if (f->base_state == CHANGEFEED_STATE_WAITING) {
     cfi_feed_set_state(f, CHANGEFEED_STATE_CONNECTING);
     if (cfi_feed_gone(f))
       return true;
   }
-  f->ask = next_ask(f);
-  (void)cfi_bucket_take(&f->bucket, now);
-  clear_request(f);
-  cfi_buf_clear(&f->asked_since, SIZE_MAX);
-  if (cfi_buf_append(&f->asked_since, cfi_buf_data(&f->resume), f->resume.len,
-                     SIZE_MAX - 2) != CFI_BUF_OK) {
-    (void)cfi_error_set(&f->error, CHANGEFEED_ERR_NOMEM, "no memory");
-    cfi_feed_fault(f);
-    return true;
+  if (f->go_home) {
+    cfi_endpoint_go_home(f);
+    if (cfi_feed_gone(f))
+      return true;
   }
-  request.accept =
-      f->ask == CFI_ASK_LIVE && f->transport == CFI_TRANSPORT_EVENTSOURCE
-          ? "text/event-stream"
-          : "application/json";
-  request.cookie = f->ask != CFI_ASK_LOGIN ? f->cookie : NULL;
-  request.authorization = f->authorization;
-  request.send_password = f->username != NULL && f->set.session == 0;
-  request.close_after =
-      f->ask == CFI_ASK_LIVE && f->transport == CFI_TRANSPORT_EVENTSOURCE;
-  f->stats.requests++;
-  if (start(f, &request, &f->error))
+  f->main.ask = next_ask(f);
+  (void)cfi_bucket_take(&f->bucket, now);
+  clear_response(f);
+  if (remember_since(f) && cfi_feed_start(f, &f->main))
     f->phase = CFI_PHASE_ACTIVE;
   else if (f->error.pub.code == CHANGEFEED_ERR_UNSUPPORTED)
     cfi_feed_fatal(f); /* another attempt finds the same build */

@@ -48,7 +48,7 @@ static void body_fault(changefeed *f, int code, const char *what,
                        const char *detail) {
   (void)cfi_error_set(&f->error, code, "reading the changes of %s: %s%s",
                       cfi_feed_where(f)->shown, what, detail);
-  f->error.pub.http_status = f->status;
+  f->error.pub.http_status = f->main.status;
   f->body_fault = true;
 }
 
@@ -59,7 +59,7 @@ static void body_error(changefeed *f, const cfi_row *row) {
                       cfi_feed_where(f)->shown,
                       row->error.data != NULL ? row->error.data : "error",
                       row->reason.data != NULL ? row->reason.data : "");
-  f->error.pub.http_status = f->status;
+  f->error.pub.http_status = f->main.status;
   f->body_fault = true;
 }
 
@@ -180,7 +180,8 @@ static void fill(changefeed *f) {
 /* ---- delivery ---- */
 
 static bool may_deliver(const changefeed *f) {
-  return !f->closing && !f->lent && f->phase != CFI_PHASE_OVER &&
+  return f->verified && !f->closing && !f->lent &&
+         f->phase == CFI_PHASE_ACTIVE && !cfi_local_is_behind(f) &&
          !atomic_load_explicit(&f->paused, memory_order_relaxed) &&
          (atomic_load_explicit(&f->mail, memory_order_relaxed) &
           CFI_MAIL_STOP) == 0 &&
@@ -190,13 +191,11 @@ static bool may_deliver(const changefeed *f) {
 
 /* Rows not acknowledged are credit taken. */
 static size_t credit(const changefeed *f) {
-  /* Looking takes the lock and changes nothing. */
-  changefeed *looked_at = (changefeed *)(uintptr_t)f;
   uint64_t unacked;
 
   if (f->set.auto_ack != 0)
     return SIZE_MAX;
-  unacked = cfi_window_look(&looked_at->window).unacked;
+  unacked = cfi_window_look(&f->window).unacked;
   return unacked >= (uint64_t)f->set.max_unacked
              ? 0
              : (size_t)((uint64_t)f->set.max_unacked - unacked);
@@ -211,7 +210,7 @@ int64_t cfi_feed_batch_due_ms(const changefeed *f) {
 
 static bool batch_is_ripe(const changefeed *f, size_t most) {
   return f->held_count >= most || f->set.batch_delay_ms == 0 || body_over(f) ||
-         f->done || f->blocked ||
+         f->main.done || f->blocked ||
          cfi_feed_now(f) >= f->held_ms + f->set.batch_delay_ms;
 }
 
@@ -375,8 +374,8 @@ void cfi_feed_clear_rows(changefeed *f) {
 
 bool cfi_feed_rows_waiting(const changefeed *f) {
   return f->held_count != 0 || f->ending || f->body_fault ||
-         (f->queue.len > f->frame.pos && f->has_head && f->status == 200 &&
-          cfi_feed_asks_rows(f) && !f->tail);
+         (f->queue.len > f->frame.pos && f->main.has_head &&
+          f->main.status == 200 && cfi_lane_asks_rows(&f->main) && !f->tail);
 }
 
 /* ---- pull ---- */
@@ -437,7 +436,7 @@ static bool after_rows(changefeed *f) {
 bool cfi_feed_drain(changefeed *f, unsigned *budget) {
   bool delivered = false;
 
-  if (!cfi_feed_asks_rows(f) || f->status != 200)
+  if (!f->verified)
     return false;
   while (*budget != 0 && may_deliver(f)) {
     size_t most = batch_size(f), count;

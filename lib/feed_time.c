@@ -14,33 +14,39 @@ void cfi_feed_response_over(changefeed *f) {
   cfi_feed_plan(f);
 }
 
+int64_t cfi_lane_due_ms(const changefeed *f, const cfi_lane *l) {
+  int64_t header = f->set.header_timeout_ms;
+
+  if (l->has_head)
+    return l->head_ms + header; /* short bodies: no trickle either */
+  return l->connected_ms != CFI_NEVER
+             ? l->connected_ms + header
+             : l->started_ms + f->set.connect_timeout_ms + header;
+}
+
 /* Until when the peer has to show itself; CFI_NEVER while the silence is
    ours. */
 static int64_t silence_ends(const changefeed *f) {
-  int64_t header = f->set.header_timeout_ms;
+  const cfi_lane *l = &f->main;
 
-  if (f->done || f->blocked || f->lent)
+  if (l->done || f->blocked || f->lent)
     return CFI_NEVER;
-  if (!f->has_head)
-    return f->connected_ms != CFI_NEVER
-               ? f->connected_ms + header
-               : f->started_ms + f->set.connect_timeout_ms + header;
-  if (!cfi_feed_asks_rows(f) || f->status != 200)
-    return f->head_ms + header; /* short bodies: no trickle either */
-  return f->byte_ms + f->idle_ms;
+  if (l->has_head && cfi_lane_asks_rows(l) && l->status == 200)
+    return f->byte_ms + f->idle_ms;
+  return cfi_lane_due_ms(f, l);
 }
 
 static int64_t age_ends(const changefeed *f) {
-  if (f->ask != CFI_ASK_LIVE || f->set.connection_max_age_ms == 0 || f->renew ||
-      !f->has_head)
+  if (f->main.ask != CFI_ASK_LIVE || f->set.connection_max_age_ms == 0 ||
+      f->renew || !f->main.has_head)
     return CFI_NEVER;
-  return f->head_ms + f->set.connection_max_age_ms;
+  return f->main.head_ms + f->set.connection_max_age_ms;
 }
 
 static int64_t active_deadline(const changefeed *f) {
   int64_t at = silence_ends(f);
 
-  if (f->tail && f->tail_ms + LINGER_MS < at && !f->done)
+  if (f->tail && f->tail_ms + LINGER_MS < at && !f->main.done)
     at = f->tail_ms + LINGER_MS;
   if (age_ends(f) < at)
     at = age_ends(f);
@@ -50,8 +56,8 @@ static int64_t active_deadline(const changefeed *f) {
 }
 
 int64_t cfi_feed_deadline(const changefeed *f) {
-  int64_t at = cfi_feed_save_due_ms(f);
-  int64_t other = CFI_NEVER;
+  int64_t at = f->local == NULL ? cfi_feed_save_due_ms(f) : CFI_NEVER;
+  int64_t other = CFI_NEVER, side;
 
   /* While a row is lent nothing but a save is done. */
   if (f->phase == CFI_PHASE_OVER || f->lent)
@@ -60,25 +66,31 @@ int64_t cfi_feed_deadline(const changefeed *f) {
     other = f->begin_ms;
   else if (f->phase == CFI_PHASE_ACTIVE)
     other = active_deadline(f);
+  else
+    other = f->flush_until_ms;
+  side = cfi_side_due_ms(f);
+  if (side < other)
+    other = side;
   return other < at ? other : at;
 }
 
-static void fault_silence(changefeed *f) {
-  const char *what = f->connected_ms == CFI_NEVER && !f->has_head
+void cfi_feed_fault_silence(changefeed *f, const cfi_lane *l) {
+  bool rows = l->has_head && cfi_lane_asks_rows(l);
+  const char *what = l->connected_ms == CFI_NEVER && !l->has_head
                          ? "no connection"
-                     : !f->has_head ? "no response began"
+                     : !l->has_head ? "no response began"
                                     : "not a byte came";
-  int64_t since = f->has_head
-                      ? (cfi_feed_asks_rows(f) ? f->byte_ms : f->head_ms)
-                  : f->connected_ms != CFI_NEVER ? f->connected_ms
-                                                 : f->started_ms;
+  int64_t since = rows                           ? f->byte_ms
+                  : l->has_head                  ? l->head_ms
+                  : l->connected_ms != CFI_NEVER ? l->connected_ms
+                                                 : l->started_ms;
 
-  (void)cfi_error_set(&f->error, CHANGEFEED_ERR_IDLE,
-                      "asking for %s %s: %s for %lld ms", cfi_feed_asked(f),
-                      cfi_feed_where(f)->shown, what,
+  (void)cfi_error_set(&f->error, CHANGEFEED_ERR_IDLE, "%s %s: %s for %lld ms",
+                      cfi_lane_asked(l), cfi_feed_where_of(f, l)->shown, what,
                       (long long)(cfi_feed_now(f) - since));
-  f->error.pub.http_status = f->status;
-  cfi_feed_note_silence(f);
+  f->error.pub.http_status = l->status;
+  if (l == &f->main)
+    cfi_feed_note_silence(f);
   cfi_feed_fault(f);
 }
 
@@ -90,7 +102,7 @@ static bool renew_connection(changefeed *f) {
                cfi_feed_where(f)->shown);
   if (cfi_feed_gone(f))
     return true;
-  f->checked = f->caught_up = false;
+  f->caught_up = false;
   cfi_feed_response_over(f);
   return true;
 }
@@ -100,12 +112,14 @@ bool cfi_feed_on_time(changefeed *f) {
 
   if (f->phase == CFI_PHASE_WAIT)
     return now >= f->begin_ms && cfi_feed_begin(f);
-  if (f->tail && !f->done && now >= f->tail_ms + LINGER_MS) {
+  if (f->phase == CFI_PHASE_FLUSH)
+    return cfi_feed_end_flush(f, now >= f->flush_until_ms);
+  if (f->tail && !f->main.done && now >= f->tail_ms + LINGER_MS) {
     cfi_feed_response_over(f);
     return true;
   }
   if (now >= silence_ends(f)) {
-    fault_silence(f);
+    cfi_feed_fault_silence(f, &f->main);
     return true;
   }
   if (now >= age_ends(f))

@@ -23,7 +23,8 @@ typedef enum member {
   NAME,
   ERROR,
   REASON,
-  REV
+  REV,
+  MARKER
 } member;
 
 typedef struct reading {
@@ -48,6 +49,7 @@ static const struct {
     {"reason", REASON},
     {"_rev", REV},
     {"rev", REV},
+    {"marker", MARKER},
 };
 
 static member member_named(const cfi_json_event *key) {
@@ -103,6 +105,7 @@ static cfi_json_verdict take_value(reading *r, const cfi_json_event *e) {
   case UPDATE_SEQ:
     return take_update_seq(r, e);
   case USER_CTX:
+    info->has_session = info->has_session || e->kind == CFI_JSON_OBJECT;
     return e->kind == CFI_JSON_OBJECT ? CFI_JSON_GO_ON : CFI_JSON_SKIP;
   case NAME:
     info->has_user = info->has_user || e->kind == CFI_JSON_STRING;
@@ -113,6 +116,8 @@ static cfi_json_verdict take_value(reading *r, const cfi_json_event *e) {
     return take_string(r, e, &info->reason);
   case REV:
     return take_string(r, e, &info->rev);
+  case MARKER:
+    return take_string(r, e, &info->marker);
   case COUCHDB:
   case NO_MEMBER:
     break;

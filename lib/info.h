@@ -16,10 +16,12 @@ typedef struct cfi_info {
   changefeed_str instance_start_time; /* a number's text, or a string */
   changefeed_str update_seq;          /* as cfi_row.seq */
   bool update_seq_is_number;
-  bool has_user; /* _session: userCtx.name or name is a string */
+  bool has_user;    /* _session: userCtx.name or name is a string */
+  bool has_session; /* userCtx is there */
   changefeed_str error, reason;
   changefeed_str rev; /* "_rev" or "rev" */
-  void *block;        /* owns the strings */
+  changefeed_str marker;
+  void *block; /* owns the strings */
 } cfi_info;
 
 enum { CFI_INFO_OK = 0, CFI_INFO_BAD = -1, CFI_INFO_NOMEM = -2 };

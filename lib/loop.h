@@ -48,7 +48,8 @@ struct changefeed_loop {
 struct cfi_member {
   changefeed_loop *loop;
   changefeed *feed;
-  cfi_transfer transfer;
+  cfi_transfer main, side;
+  CURLSH *pool; /* their connections */
   cfi_member *prev, *next;
   cfi_member *ready_prev, *ready_next;
   bool is_ready, counted_over;

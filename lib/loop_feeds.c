@@ -149,6 +149,12 @@ void cfi_loop_wake_due(changefeed_loop *loop) {
   }
 }
 
+static void free_transfers(cfi_member *m) {
+  cfi_transfer_free(&m->side);
+  cfi_transfer_free(&m->main);
+  cfi_transfer_free_pool(&m->pool);
+}
+
 static void after_step(cfi_member *m, bool more) {
   changefeed_loop *loop = m->loop;
   changefeed *f = m->feed;
@@ -160,7 +166,7 @@ static void after_step(cfi_member *m, bool more) {
   if (!m->counted_over && cfi_feed_over(f)) {
     m->counted_over = true;
     loop->alive--;
-    cfi_transfer_free(&m->transfer);
+    free_transfers(m);
   }
   if (more)
     cfi_loop_make_ready(m);
@@ -208,17 +214,32 @@ const changefeed_change *cfi_loop_lend(changefeed *feed) {
 
 /* ---- opening ---- */
 
-static int world_start(void *ctx, const cfi_request *request,
-                       cfi_error *error) {
-  return cfi_transfer_start(&((cfi_member *)ctx)->transfer, request, error);
+static cfi_transfer *transfer_of(void *ctx, bool side) {
+  cfi_member *m = ctx;
+
+  return side ? &m->side : &m->main;
 }
 
-static void world_cancel(void *ctx) {
-  cfi_transfer_cancel(&((cfi_member *)ctx)->transfer);
+static int world_start(void *ctx, const cfi_request *request,
+                       cfi_error *error) {
+  return cfi_transfer_start(transfer_of(ctx, request->side), request, error);
+}
+
+static void world_cancel(void *ctx, bool side) {
+  cfi_transfer_cancel(transfer_of(ctx, side));
 }
 
 static void world_unblock(void *ctx) {
-  cfi_transfer_unblock(&((cfi_member *)ctx)->transfer);
+  cfi_transfer_unblock(transfer_of(ctx, false));
+}
+
+static void init_transfers(cfi_member *m) {
+  changefeed_loop *loop = m->loop;
+  cfi_sockets sockets;
+
+  cfi_loop_sockets(loop, &sockets);
+  cfi_transfer_init(&m->main, &loop->alloc, loop->multi, &m->pool, &sockets);
+  cfi_transfer_init(&m->side, &loop->alloc, loop->multi, &m->pool, &sockets);
 }
 
 static bool reserve_heap(changefeed_loop *loop) {
@@ -250,7 +271,6 @@ int cfi_loop_open(changefeed_loop *loop, const changefeed_options *options,
                   changefeed **out, cfi_error *error) {
   cfi_feed_config config = {.alloc = &loop->alloc, .clock = loop->clock};
   int rc = cfi_transfer_check(&options->set, error);
-  cfi_sockets sockets;
   cfi_member *m;
 
   if (rc != CHANGEFEED_OK)
@@ -268,14 +288,15 @@ int cfi_loop_open(changefeed_loop *loop, const changefeed_options *options,
   config.world = (cfi_world){world_start, world_cancel, world_unblock, m};
   config.halt = &loop->stop;
   config.host = m;
-  cfi_loop_sockets(loop, &sockets);
-  cfi_transfer_init(&m->transfer, &loop->alloc, loop->multi, &sockets);
+  init_transfers(m);
   rc = cfi_feed_new(&m->feed, options, &config, error);
   if (rc != CHANGEFEED_OK) {
     cfi_free(&loop->alloc, m);
     return rc;
   }
-  m->transfer.feed = m->feed;
+  m->main.feed = m->side.feed = m->feed;
+  m->main.lane = &m->feed->main;
+  m->side.lane = &m->feed->side;
   link_member(loop, m);
   *out = m->feed;
   return CHANGEFEED_OK;
@@ -301,7 +322,7 @@ void cfi_loop_destroy(cfi_member *m, bool save) {
   if (!m->counted_over)
     loop->alive--;
   cfi_feed_free(m->feed, save);
-  cfi_transfer_free(&m->transfer);
+  free_transfers(m);
   cfi_free(&loop->alloc, m);
 }
 

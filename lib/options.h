@@ -25,6 +25,7 @@ enum {
 enum { CFI_STYLE_MAIN_ONLY, CFI_STYLE_ALL_DOCS };
 enum { CFI_HTTP_1_1, CFI_HTTP_2 };
 enum { CFI_ON_RESET_RESTART, CFI_ON_RESET_STOP };
+enum { CFI_ENDPOINT_ORDER_SPREAD, CFI_ENDPOINT_ORDER_LISTED };
 
 /* Strings are NULL when not set; those with a default hold it. */
 #define STRING(name, secret, def, summary) char *name;

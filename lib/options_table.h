@@ -17,6 +17,8 @@
 /* where, and as whom */
 STRING(url, 1, "", "URL of the database (http://host:5984/db) or of /_db_updates; may hold user:password")
 LIST(endpoint, 0, "base URL of another node of the same cluster, tried when the one in use fails; repeatable")
+ENUM(endpoint_order, "spread|listed", "spread", "which node is preferred: one by chance, so that followers spread over the cluster, or the URL's")
+INT(endpoint_return_ms, "ms", 100, 86400000, 0, 60000, "after a fault of the preferred node: how often it is asked, while another is followed, whether it is well again")
 STRING(unix_socket, 0, "", "connect to this unix domain socket instead of the URL's host")
 STRING(username, 0, "", "user name; takes the place of the URL's")
 STRING(password, 1, "", "password of username")
@@ -83,5 +85,7 @@ INT(batch_delay_ms, "ms", 0, 60000, 0, 0, "how long rows wait for more to share 
 STRING(checkpoint, 0, "none", "where the position is kept: none, file:PATH, or couch (a _local document of the database)")
 STRING(checkpoint_key, 0, "", "name of the position in its store; default: made of the URL and the filter")
 INT(checkpoint_every, "rows", 1, 1000000000, 0, 1000, "save after this many acknowledged rows")
+INT(flush_timeout_ms, "ms", 1, 600000, 1, 5000, "checkpoint=couch: how long the end of a feed waits for its last position to be saved; 0 = not")
+SWITCH(flush_on_stop, 0, "checkpoint=couch: changefeed_stop waits so, too, instead of ending within 100 ms")
 INT(checkpoint_interval_ms, "ms", 0, 86400000, 0, 5000, "save at the latest this long after the position moved; 0 = at once")
 /* clang-format on */

@@ -13,10 +13,11 @@
 enum { MAX_REDIRECTS = 5 };
 
 void cfi_transfer_init(cfi_transfer *t, const cfi_alloc *alloc, CURLM *multi,
-                       const cfi_sockets *sockets) {
+                       CURLSH **pool, const cfi_sockets *sockets) {
   memset(t, 0, sizeof *t);
   t->alloc = alloc;
   t->multi = multi;
+  t->pool = pool;
   t->sockets = *sockets;
 }
 
@@ -25,21 +26,41 @@ void cfi_transfer_free(cfi_transfer *t) {
   if (t->easy != NULL)
     curl_easy_cleanup(t->easy);
   t->easy = NULL;
+}
+
+void cfi_transfer_free_pool(CURLSH **pool) {
   /* Fails only while a handle uses it. */
-  if (t->pool != NULL)
-    (void)curl_share_cleanup(t->pool);
-  t->pool = NULL;
+  if (*pool != NULL)
+    (void)curl_share_cleanup(*pool);
+  *pool = NULL;
+}
+
+/* Connections of this feed alone: when it ends, they end. */
+static bool make_pool(CURLSH **pool) {
+  CURLSH *made;
+
+  if (*pool != NULL)
+    return true;
+  made = curl_share_init();
+  if (made == NULL)
+    return false;
+  if (curl_share_setopt(made, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) !=
+      CURLSHE_OK) {
+    (void)curl_share_cleanup(made);
+    return false;
+  }
+  *pool = made;
+  return true;
 }
 
 static bool make_handles(cfi_transfer *t) {
   if (t->easy != NULL)
     return true;
+  if (!make_pool(t->pool))
+    return false;
   t->easy = curl_easy_init();
-  t->pool = curl_share_init();
-  if (t->easy != NULL && t->pool != NULL &&
-      curl_share_setopt(t->pool, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) ==
-          CURLSHE_OK &&
-      curl_easy_setopt(t->easy, CURLOPT_SHARE, t->pool) == CURLE_OK)
+  if (t->easy != NULL &&
+      curl_easy_setopt(t->easy, CURLOPT_SHARE, *t->pool) == CURLE_OK)
     return true;
   cfi_transfer_free(t);
   return false;
@@ -100,7 +121,8 @@ static void note_head(cfi_transfer *t, long status) {
     location = cfi_redirect_shown(t->alloc, at, to);
   head.cookie = cookie;
   head.location = location;
-  cfi_feed_note_head(t->feed, &head);
+  t->head_noted = true;
+  cfi_feed_note_head(t->feed, t->lane, &head);
   t->sockets.noted(t->feed);
   cfi_free_secret(t->alloc, cookie);
   cfi_free(t->alloc, location);
@@ -116,7 +138,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *user) {
   if (len > 2 || len == 0 || (line[0] != '\r' && line[0] != '\n'))
     return len;
   if (curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK ||
-      status < 200 || t->feed->has_head) /* or the end of trailers */
+      status < 200 || t->head_noted) /* or the end of trailers */
     return len;
   if (status >= 300 && status < 400 && t->feed->set.follow_redirects != 0 &&
       header_of(t->easy, "Location") != NULL)
@@ -132,7 +154,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
 
   if (t->moving)
     return size * count;
-  if (cfi_feed_receive(t->feed, data, size * count, &fail)) {
+  if (cfi_feed_receive(t->feed, t->lane, data, size * count, &fail)) {
     t->sockets.noted(t->feed);
     return size * count;
   }
@@ -158,7 +180,7 @@ static int on_connected(void *user, char *remote_ip, char *local_ip,
     return CURL_PREREQFUNC_ABORT;
   }
   t->connected = true;
-  cfi_feed_note_connected(t->feed);
+  cfi_feed_note_connected(t->feed, t->lane);
   t->sockets.noted(t->feed);
   return CURL_PREREQFUNC_OK;
 }
@@ -306,6 +328,8 @@ static CURLcode set_request(cfi_transfer *t, const cfi_request *request) {
     SET(CURLOPT_POST, 1L);
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
     SET(CURLOPT_COPYPOSTFIELDS, request->body);
+    if (request->put)
+      SET(CURLOPT_CUSTOMREQUEST, "PUT");
   }
   if (request->close_after)
     SET(CURLOPT_FORBID_REUSE, 1L);
@@ -334,7 +358,8 @@ int cfi_transfer_start(cfi_transfer *t, const cfi_request *request,
   curl_easy_reset(t->easy);
   t->text[0] = '\0';
   t->refused = t->failed = t->moving = t->foreign = false;
-  t->connected = t->held_back = false;
+  t->connected = t->held_back = t->head_noted = false;
+  t->close_after = request->close_after;
   t->moves = 0;
   t->login = request->ask == CFI_ASK_LOGIN;
   rc = set_basics(t);
@@ -483,9 +508,11 @@ void cfi_transfer_done(cfi_transfer *t, CURLcode code) {
   if (t->held_back)
     outcome.text = "the server has closed the connection, and the rate limit "
                    "forbids another request now";
-  if (code == CURLE_OK && !t->feed->has_head)
+  if (code == CURLE_OK && !t->head_noted)
     note_head(t, 0); /* HTTP/0.9 or nothing at all */
   cfi_transfer_cancel(t);
-  cfi_feed_note_done(t->feed, &outcome);
+  if (t->close_after)
+    cfi_transfer_free(t);
+  cfi_feed_note_done(t->feed, t->lane, &outcome);
   t->sockets.noted(t->feed);
 }

@@ -21,11 +21,11 @@ typedef struct cfi_sockets {
 typedef struct cfi_transfer {
   const cfi_alloc *alloc;
   CURLM *multi;
-  CURL *easy; /* NULL until the first request */
-  /* Connections of this feed alone: when it ends, they end. */
-  CURLSH *pool;
+  CURL *easy;    /* NULL until the first request */
+  CURLSH **pool; /* shared with the other transfer of the feed */
   cfi_sockets sockets;
   changefeed *feed;
+  cfi_lane *lane; /* of the feed */
   struct curl_slist *headers;
   struct curl_slist *last_plain; /* those behind it are for one origin only */
   bool active;                   /* added to multi */
@@ -33,9 +33,11 @@ typedef struct cfi_transfer {
   bool failed;                   /* the write callback gave up: no memory */
   bool login;                    /* the body is a secret */
   bool connected;                /* the request went out once */
-  bool held_back;                /* not twice, for the rate limit's sake */
-  bool moving;  /* this answer is a redirect that is followed */
-  bool foreign; /* on another origin than the request was for */
+  bool head_noted;
+  bool close_after; /* nothing of it stays when it is done */
+  bool held_back;   /* not twice, for the rate limit's sake */
+  bool moving;      /* this answer is a redirect that is followed */
+  bool foreign;     /* on another origin than the request was for */
   unsigned moves;
   char text[CURL_ERROR_SIZE];
 } cfi_transfer;
@@ -44,11 +46,13 @@ typedef struct cfi_transfer {
    OK, ERR_OPTION, ERR_UNSUPPORTED. */
 int cfi_transfer_check(const cfi_settings *s, cfi_error *error);
 
+/* pool: where the connections of one feed are kept, for all its transfers. */
 void cfi_transfer_init(cfi_transfer *t, const cfi_alloc *alloc, CURLM *multi,
-                       const cfi_sockets *sockets);
-/* Ends a request under way, closes all connections and frees the handle. May be
-   called again. */
+                       CURLSH **pool, const cfi_sockets *sockets);
+/* Ends a request under way and frees the handle. May be called again. */
 void cfi_transfer_free(cfi_transfer *t);
+/* Closes the connections, when no transfer uses them any more. */
+void cfi_transfer_free_pool(CURLSH **pool);
 
 int cfi_transfer_start(cfi_transfer *t, const cfi_request *request,
                        cfi_error *error);

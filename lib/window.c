@@ -281,7 +281,9 @@ bool cfi_window_ack_one(cfi_window *w, uint64_t ordinal) {
   return known;
 }
 
-cfi_window_view cfi_window_look(cfi_window *w) {
+cfi_window_view cfi_window_look(const cfi_window *window) {
+  /* Taking the lock changes nothing that anybody sees. */
+  cfi_window *w = (cfi_window *)(uintptr_t)window;
   cfi_window_view view;
 
   (void)pthread_mutex_lock(&w->lock);

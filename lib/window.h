@@ -77,7 +77,7 @@ typedef struct cfi_window_view {
   uint64_t delivered, acked, unacked, moves;
   bool has_position;
 } cfi_window_view;
-cfi_window_view cfi_window_look(cfi_window *w);
+cfi_window_view cfi_window_look(const cfi_window *w);
 /* *copy: the position, to be freed by cfi_free. False, and *copy NULL, when
    there is none or no memory: the view tells which. */
 bool cfi_window_position(cfi_window *w, char **copy, size_t *len);

@@ -163,8 +163,11 @@ typedef struct changefeed_event {
 } changefeed_event;
 
 enum changefeed_notice_kind {
-  CHANGEFEED_NOTICE_REWIND = 1,  /* rows seen before came again; legal */
-  CHANGEFEED_NOTICE_FALLBACK = 2 /* transport=auto has changed the transport */
+  CHANGEFEED_NOTICE_REWIND = 1,   /* rows seen before came again; legal */
+  CHANGEFEED_NOTICE_FALLBACK = 2, /* transport=auto has changed the transport */
+  CHANGEFEED_NOTICE_STORE = 3,    /* the server lets nothing be written: the
+                                     position, or the marker, is not kept */
+  CHANGEFEED_NOTICE_ENDPOINT = 4  /* another endpoint is followed */
 };
 
 /* Something worth knowing that changes nothing for the application, borrowed
@@ -172,9 +175,9 @@ enum changefeed_notice_kind {
 typedef struct changefeed_notice {
   int kind;         /* enum changefeed_notice_kind */
   uint64_t rows;    /* REWIND: how many rows in a run were repeats */
-  const char *from; /* FALLBACK: transport names */
+  const char *from; /* FALLBACK: transport names; ENDPOINT: URLs */
   const char *to;
-  const char *reason; /* FALLBACK: a sentence */
+  const char *reason; /* FALLBACK, STORE, ENDPOINT: a sentence */
 } changefeed_notice;
 
 /* Counters and gauges of a feed. Set size (CHANGEFEED_STATS_INIT); as much as
@@ -450,11 +453,14 @@ CHANGEFEED_EXTERN int changefeed_pause(changefeed *feed);
 CHANGEFEED_EXTERN int changefeed_resume(changefeed *feed); /* [any] */
 
 /* Ends the feed: within 100 ms of the loop's running, the last callback
-   (on_state ENDED) has returned and its socket is closed. [signal] */
+   (on_state ENDED) has returned and its sockets are closed. With
+   checkpoint=couch and flush_on_stop=1 it takes as long as saving the position,
+   at most flush_timeout_ms. [signal] */
 CHANGEFEED_EXTERN int changefeed_stop(changefeed *feed);
 
-/* Saves the acknowledged position now. STORE when it could not be saved,
-   STATE when the feed keeps none. [loop] */
+/* Saves the acknowledged position now. TIMEOUT with checkpoint=couch: the save
+   is under way, and stats.saves or stats.save_errors will tell. STORE when it
+   could not be saved, STATE when the feed keeps none, or is over. [loop] */
 CHANGEFEED_EXTERN int changefeed_checkpoint(changefeed *feed);
 
 /* The Authorization header of the requests from the next one on, e.g. "Bearer

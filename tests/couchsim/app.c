@@ -23,7 +23,6 @@ static void keep_record(sim *s, const char *data, size_t len) {
   s->record.data = cft_memdup(data, len);
   s->record.len = len;
   s->record.tag = s->place_tag;
-  s->record.raced = s->raced;
 }
 
 static int save(void *ctx, const char *key, const char *data, size_t len) {
@@ -56,13 +55,13 @@ static int save(void *ctx, const char *key, const char *data, size_t len) {
 static void add_place(sim *s, const char *seq, uint64_t ordinal, unsigned tag) {
   sim_place *p;
 
-  s->place_tag = tag;
   if (seq[0] == '\0')
     return;
   s->places =
       cft_room(s->places, s->place_count, &s->place_cap, sizeof *s->places);
   p = &s->places[s->place_count++];
   p->ordinal = ordinal;
+  p->tag = tag;
   memcpy(p->text, seq, sizeof p->text);
 }
 
@@ -295,7 +294,7 @@ static int on_reset(changefeed *feed, const char *reason, void *user) {
   s->counts.resets++;
   s->resets_this_life++;
   sim_check_reset(s, reason);
-  s->app_knows_tag = s->raced = false;
+  s->app_knows_tag = false;
   s->place_count = 0;
   s->given_head = s->given_count; /* what is not acknowledged is forgotten */
   return CHANGEFEED_CONTINUE;
@@ -355,13 +354,12 @@ static void new_life(sim *s) {
   memcpy(s->seen, s->acked, sizeof s->seen);
   s->app_knows_tag = s->record.data != NULL;
   s->app_tag = s->place_tag = s->record.tag;
-  s->raced = s->record.raced;
   s->missing_seen = s->checked_any = false;
   s->rate_ms = 0;
   s->failures = 0;
   s->rows_since_failure = false;
   s->stream_at_ms = CFI_NEVER;
-  s->request_counts = false;
+  s->asked = 0;
   s->request_rows = 0;
   s->resume_at_ms = s->stop_step_ms = s->pull_at_ms = CFI_NEVER;
   s->last_state = -1;
@@ -395,6 +393,6 @@ void sim_app_close(sim *s, bool save_it) {
     return;
   cfi_feed_free(s->feed, save_it);
   s->feed = NULL;
-  if (s->conn.open)
-    sim_violate(s, "the feed is closed, its connection is not");
+  if (s->conn.open || s->side.open)
+    sim_violate(s, "the feed is closed, its connections are not");
 }

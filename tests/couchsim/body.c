@@ -59,8 +59,6 @@ void sim_body_begin(sim *s, const char *since) {
   sim_conn *c = &s->conn;
 
   c->tag = sim_model_tag(&s->model);
-  c->race = s->checked_any && c->tag != s->checked_tag &&
-            (s->app_knows_tag || strcmp(since, "0") != 0);
   c->end = sim_model_end(&s->model);
   memcpy(c->snapshot, s->model.history[c->tag].latest, sizeof c->snapshot);
   if (!read_since(s, c, since)) {

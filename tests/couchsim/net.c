@@ -12,28 +12,32 @@
 static int world_start(void *ctx, const cfi_request *request,
                        cfi_error *error) {
   sim *s = ctx;
+  sim_conn *c = request->side ? &s->side : &s->conn;
 
-  if (s->conn.open)
+  if (c->open)
     sim_violate(s, "a second request beside the first");
   if (s->dead)
     return cfi_error_set(error, CHANGEFEED_ERR_NETWORK, "the end of the world");
-  sim_check_request_begin(s);
+  if (request->side)
+    sim_check_side_begin(s);
+  else
+    sim_check_request_begin(s);
   s->counts.requests++;
   if (!s->healing && sim_chance(s, s->config.fault / 50)) {
     sim_trail(s, "request refused by the transport");
-    s->request_counts = true;
     return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
   }
-  sim_server_take(s, request);
+  sim_server_take(s, c, request);
   return CHANGEFEED_OK;
 }
 
-static void world_cancel(void *ctx) {
+static void world_cancel(void *ctx, bool side) {
   sim *s = ctx;
+  sim_conn *c = side ? &s->side : &s->conn;
 
-  if (!s->conn.open && !s->dead)
+  if (!c->open && !s->dead)
     sim_violate(s, "cancelled what does not run");
-  s->conn.open = false;
+  c->open = false;
 }
 
 static void world_unblock(void *ctx) {
@@ -50,58 +54,45 @@ const cfi_world sim_net_world = {world_start, world_cancel, world_unblock,
 
 /* ---- events ---- */
 
-static void tell_done(sim *s, int code) {
-  sim_conn *c = &s->conn;
+static cfi_lane *lane_of(sim *s, const sim_conn *c) {
+  return c == &s->side ? &s->feed->side : &s->feed->main;
+}
+
+static void tell_done(sim *s, sim_conn *c, int code) {
   cfi_outcome outcome = {.code = code, .text = "the simulated network"};
 
-  sim_trail(s, "done %d after %llu bytes", code,
-            (unsigned long long)c->delivered);
+  sim_trail(s, "done %d after %llu bytes%s", code,
+            (unsigned long long)c->delivered, c == &s->side ? ", beside" : "");
   c->open = false;
   if (code == CHANGEFEED_OK && c->status == 200 && c->whole &&
       c->ask == CFI_ASK_DATABASE && c->plan.body == NULL) {
     s->checked_any = true;
     s->checked_tag = c->tag;
-    s->feeds_since_check = 0;
   }
   if (code == CHANGEFEED_OK && c->status == 404 && c->plan.status == 0)
     s->missing_seen = true;
-  cfi_feed_note_done(s->feed, &outcome);
+  cfi_feed_note_done(s->feed, lane_of(s, c), &outcome);
 }
 
-/* The database was made anew between the question which it is and the question
-   for its changes. */
-static void note_race(sim *s) {
-  const sim_conn *c = &s->conn;
-
-  if (!c->feed || !c->race || s->raced)
-    return;
-  s->raced = true;
-  s->counts.races++;
-  s->counts.late_races += s->feeds_since_check > 1;
-  sim_trail(s, "raced by another history");
-}
-
-static void tell_head(sim *s) {
-  sim_conn *c = &s->conn;
+static void tell_head(sim *s, sim_conn *c) {
   cfi_head head = {.cookie_age_ms = -1};
 
   c->head_told = true;
-  sim_server_answer(s);
-  s->let_in = s->let_in || (c->feed && c->status == 200 &&
-                            c->cookie >= s->cookie_valid_from);
+  sim_server_answer(s, c);
   head.status = c->status;
   head.retry_after = c->plan.retry_after;
   if (c->cookie_text[0] != '\0') {
     head.cookie = c->cookie_text;
     head.cookie_age_ms = s->config.session_ms;
   }
-  note_race(s);
+  c->piece_at_ms = s->now_ms;
+  sim_trail(s, "head %d%s", head.status, c == &s->side ? ", beside" : "");
+  cfi_feed_note_head(s->feed, lane_of(s, c), &head);
+  if (c == &s->side)
+    return;
   s->stream_at_ms =
       c->ask >= CFI_ASK_CATCHUP && c->status == 200 ? s->now_ms : CFI_NEVER;
   s->byte_at_ms = s->now_ms;
-  c->piece_at_ms = s->now_ms;
-  sim_trail(s, "head %d", head.status);
-  cfi_feed_note_head(s->feed, &head);
 }
 
 static uint64_t border(const sim_conn *c) {
@@ -119,34 +110,34 @@ static size_t piece_size(sim *s, size_t available) {
 }
 
 /* The end of a response becomes a place when the feed may know it. */
-static void note_tail(sim *s) {
-  sim_conn *c = &s->conn;
+static void note_tail(sim *s, sim_conn *c) {
   sim_place *p;
 
   if (!c->tail_written || c->placed || c->delivered < c->tail_at)
     return;
   c->placed = true;
-  s->place_tag = c->tag;
   s->places =
       cft_room(s->places, s->place_count, &s->place_cap, sizeof *s->places);
   p = &s->places[s->place_count++];
   p->ordinal = c->first_ordinal + c->rows;
+  p->tag = c->tag;
   memcpy(p->text, c->tail_seq, sizeof p->text);
 }
 
-static void deliver(sim *s) {
-  sim_conn *c = &s->conn;
+static void deliver(sim *s, sim_conn *c) {
   uint64_t room = border(c) - c->delivered;
   size_t len = c->out.len < room ? c->out.len : (size_t)room;
   bool fail = false;
 
   if (len != 0 && !c->blocked) {
-    s->byte_at_ms = s->now_ms;
+    if (c == &s->conn)
+      s->byte_at_ms = s->now_ms;
     len = piece_size(s, len);
-    if (cfi_feed_receive(s->feed, cfi_buf_data(&c->out), len, &fail)) {
+    if (cfi_feed_receive(s->feed, lane_of(s, c), cfi_buf_data(&c->out), len,
+                         &fail)) {
       cfi_buf_consume(&c->out, len);
       c->delivered += len;
-      note_tail(s);
+      note_tail(s, c);
     } else if (fail) {
       sim_violate(s, "no memory although there is");
     } else {
@@ -161,9 +152,7 @@ static void deliver(sim *s) {
 }
 
 /* What is left to come of this connection. */
-static void after_piece(sim *s) {
-  sim_conn *c = &s->conn;
-
+static void after_piece(sim *s, sim_conn *c) {
   if (c->delivered >= c->plan.cut_at) {
     c->piece_at_ms = CFI_NEVER;
     c->done_at_ms = s->now_ms;
@@ -184,9 +173,7 @@ static bool can_write(const sim_conn *c) {
          c->delivered < border(c);
 }
 
-void sim_net_run(sim *s) {
-  sim_conn *c = &s->conn;
-
+static void run(sim *s, sim_conn *c) {
   if (!c->open)
     return;
   if (!c->connected && s->now_ms >= c->connect_at_ms) {
@@ -194,26 +181,30 @@ void sim_net_run(sim *s) {
     if (c->plan.cut_at == 0 && c->head_at_ms == CFI_NEVER)
       c->done_at_ms = s->now_ms, c->outcome = CHANGEFEED_ERR_NETWORK;
     else
-      cfi_feed_note_connected(s->feed);
+      cfi_feed_note_connected(s->feed, lane_of(s, c));
   }
   if (!c->head_told && s->now_ms >= c->head_at_ms)
-    tell_head(s);
+    tell_head(s, c);
   if (can_write(c)) {
     if (c->piece_at_ms == CFI_NEVER && c->out.len != 0)
       c->piece_at_ms = s->now_ms;
     if (s->now_ms >= c->piece_at_ms) {
-      deliver(s);
-      after_piece(s);
+      deliver(s, c);
+      after_piece(s, c);
     }
   } else if (c->head_told && !c->blocked && c->done_at_ms == CFI_NEVER) {
-    after_piece(s);
+    after_piece(s, c);
   }
   if (c->open && s->now_ms >= c->done_at_ms)
-    tell_done(s, c->outcome);
+    tell_done(s, c, c->outcome);
 }
 
-int64_t sim_net_due_ms(const sim *s) {
-  const sim_conn *c = &s->conn;
+void sim_net_run(sim *s) {
+  run(s, &s->conn);
+  run(s, &s->side);
+}
+
+static int64_t due_ms(const sim *s, const sim_conn *c) {
   int64_t at = CFI_NEVER;
 
   if (!c->open)
@@ -226,4 +217,10 @@ int64_t sim_net_due_ms(const sim *s) {
     at = c->out.len != 0 && c->piece_at_ms == CFI_NEVER ? s->now_ms
                                                         : c->piece_at_ms;
   return c->done_at_ms < at ? c->done_at_ms : at;
+}
+
+int64_t sim_net_due_ms(const sim *s) {
+  int64_t main = due_ms(s, &s->conn), side = due_ms(s, &s->side);
+
+  return main < side ? main : side;
 }

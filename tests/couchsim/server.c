@@ -73,28 +73,26 @@ static void read_feed(sim *s, sim_conn *c, const char *url) {
     c->plan.end_rows = 0;
 }
 
-static bool cookie_is_good(sim *s, const char *cookie) {
+static bool cookie_is_good(sim *s, sim_conn *c, const char *cookie) {
   int64_t n;
 
   if (cookie == NULL || strncmp(cookie, "AuthSession=", 12) != 0 ||
       !cfi_str_to_int(cookie + 12, strlen(cookie + 12), &n) || n < 0 ||
       n >= s->cookie_made)
     return false;
-  s->conn.cookie = (unsigned)n;
+  c->cookie = (unsigned)n;
   return n >= s->cookie_valid_from &&
          s->now_ms - s->cookie_at_ms[n] < s->config.session_ms;
 }
 
-void sim_server_take(sim *s, const cfi_request *request) {
-  sim_conn *c = &s->conn;
-
+void sim_server_take(sim *s, sim_conn *c, const cfi_request *request) {
   cfi_buf_clear(&c->out, SIM_PIECE_MAX);
   *c = (sim_conn){.ask = request->ask, .out = c->out, .open = true};
   sim_plan_request(s, c);
   if (request->ask >= CFI_ASK_CATCHUP)
     read_feed(s, c, request->url);
   if (s->config.session && request->ask != CFI_ASK_LOGIN &&
-      !cookie_is_good(s, request->cookie) && c->plan.status == 0)
+      !cookie_is_good(s, c, request->cookie) && c->plan.status == 0)
     c->plan.status = 401;
   c->outcome = CHANGEFEED_OK;
   c->first_ordinal = s->ordinal;
@@ -104,13 +102,13 @@ void sim_server_take(sim *s, const cfi_request *request) {
                       : cfi_clock_after(c->connect_at_ms, c->plan.head_ms);
   c->piece_at_ms = c->done_at_ms = CFI_NEVER;
   c->beat_at_ms = c->end_at_ms = CFI_NEVER;
-  sim_trail(s, "request %d %s", (int)request->ask,
-            strstr(request->url, "5984"));
+  sim_trail(s, "request %d%s %s", (int)request->ask,
+            c == &s->side ? " beside" : "", strstr(request->url, "5984"));
 }
 
 /* ---- answering ---- */
 
-static void put(sim *s, const char *text) { cfi_buf_puts(&s->conn.out, text); }
+static void put(sim_conn *c, const char *text) { cfi_buf_puts(&c->out, text); }
 
 const char *sim_server_start_time(sim *s, char buffer[24]) {
   const sim_model *m = &s->model;
@@ -127,9 +125,7 @@ const char *sim_server_start_time(sim *s, char buffer[24]) {
   return buffer;
 }
 
-static void answer_login(sim *s) {
-  sim_conn *c = &s->conn;
-
+static void answer_login(sim *s, sim_conn *c) {
   if (s->cookie_made == sizeof s->cookie_at_ms / sizeof s->cookie_at_ms[0]) {
     sim_violate(s, "%u log-ins", s->cookie_made);
     return;
@@ -137,72 +133,71 @@ static void answer_login(sim *s) {
   s->cookie_at_ms[s->cookie_made] = s->now_ms;
   (void)snprintf(c->cookie_text, sizeof c->cookie_text, "AuthSession=%u",
                  s->cookie_made++);
-  put(s, "{\"ok\":true,\"name\":\"u\",\"roles\":[]}\n");
+  put(c, "{\"ok\":true,\"name\":\"u\",\"roles\":[]}\n");
 }
 
-static void answer_server(sim *s) {
+static void answer_server(sim *s, sim_conn *c) {
   static const char *const versions[] = {"3.5.0", "2.3.1", "1.7.2"};
 
-  put(s, "{\"couchdb\":\"Welcome\",\"version\":\"");
-  put(s, versions[s->config.identity]);
-  put(s, "\",\"git_sha\":\"11f0d3643\",\"uuid\":"
+  put(c, "{\"couchdb\":\"Welcome\",\"version\":\"");
+  put(c, versions[s->config.identity]);
+  put(c, "\",\"git_sha\":\"11f0d3643\",\"uuid\":"
          "\"6a7b1e8b5d9c4f7e8a9b0c1d2e3f4a5b\",\"features\":[]}\n");
 }
 
-static void answer_database(sim *s) {
+static void answer_database(sim *s, sim_conn *c) {
   sim_model *m = &s->model;
   char seq[SIM_SEQ_TEXT], buffer[24];
 
   sim_seq_text(m, sim_model_tag(m), sim_model_end(m),
                (unsigned)sim_pick(s, 256), seq);
-  put(s, "{\"instance_start_time\":\"");
-  put(s, sim_server_start_time(s, buffer));
-  put(s, "\",\"db_name\":\"db\",\"update_seq\":");
-  put(s, seq);
-  put(s, ",\"doc_count\":1}\n");
-  s->conn.tag = sim_model_tag(m);
+  put(c, "{\"instance_start_time\":\"");
+  put(c, sim_server_start_time(s, buffer));
+  put(c, "\",\"db_name\":\"db\",\"update_seq\":");
+  put(c, seq);
+  put(c, ",\"doc_count\":1}\n");
+  c->tag = sim_model_tag(m);
 }
 
-static void answer_missing(sim *s) {
-  s->conn.feed = false;
-  s->conn.status = 404;
+static void answer_missing(sim *s, sim_conn *c) {
+  c->feed = false;
+  c->status = 404;
   s->missed = true;
-  put(s, s->config.identity == SIM_IDENTITY_CHANGING
+  put(c, s->config.identity == SIM_IDENTITY_CHANGING
              ? "{\"error\":\"not_found\",\"reason\":\"no_db_file\"}\n"
              : "{\"error\":\"not_found\",\"reason\":\"Database does not "
                "exist.\"}\n");
 }
 
-static void answer_planned(sim *s) {
-  sim_conn *c = &s->conn;
-
+static void answer_planned(sim *s, sim_conn *c) {
   c->feed = false;
   c->status = c->plan.status != 0 ? c->plan.status : 200;
   s->hidden = s->hidden || c->ask == CFI_ASK_SERVER;
   if (c->status == 401)
-    put(s, "{\"error\":\"unauthorized\",\"reason\":\"You are not authorized "
+    put(c, "{\"error\":\"unauthorized\",\"reason\":\"You are not authorized "
            "to access this db.\"}\n");
   else
-    put(s, c->plan.body);
+    put(c, c->plan.body);
   c->whole = true;
 }
 
-void sim_server_answer(sim *s) {
-  sim_conn *c = &s->conn;
-
+void sim_server_answer(sim *s, sim_conn *c) {
   c->status = 200;
   if (c->plan.status != 0 || c->plan.body != NULL) {
-    answer_planned(s);
+    answer_planned(s, c);
     return;
   }
-  if (s->model.missing && c->ask >= CFI_ASK_DATABASE) {
-    answer_missing(s);
+  if (s->model.missing &&
+      (c->ask == CFI_ASK_DATABASE || c->ask >= CFI_ASK_CATCHUP)) {
+    answer_missing(s, c);
   } else if (c->ask == CFI_ASK_LOGIN) {
-    answer_login(s);
+    answer_login(s, c);
   } else if (c->ask == CFI_ASK_SERVER) {
-    answer_server(s);
+    answer_server(s, c);
   } else if (c->ask == CFI_ASK_DATABASE) {
-    answer_database(s);
+    answer_database(s, c);
+  } else if (c->ask == CFI_ASK_SESSION) {
+    put(c, "{\"ok\":true,\"userCtx\":{\"name\":\"u\",\"roles\":[]}}\n");
   } else {
     sim_body_begin(s, c->since_text);
     if (c->feed)

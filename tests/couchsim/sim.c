@@ -129,8 +129,8 @@ static void administer(sim *s) {
     break;
   default:
     /* Twice in a row is what a follower may give up at. */
-    if (s->config.may_rotate && s->let_in) {
-      s->let_in = false;
+    if (s->config.may_rotate && s->feed != NULL && s->feed->verified &&
+        !s->feed->renewed) {
       s->cookie_valid_from = s->cookie_made;
       sim_trail(s, "all cookies are void");
     }
@@ -245,9 +245,12 @@ static void heal(sim *s) {
 static void end_unnoticed(sim *s) {
   sim_conn *c = &s->conn;
 
+  bool stalls = c->plan.stall_rows != 0;
+  bool elsewhere = c->live && s->feed->verified &&
+                   s->checked_tag != sim_model_tag(&s->model);
+
   if (!s->healing || !c->open || !c->feed || c->done_at_ms != CFI_NEVER ||
-      (c->plan.stall_rows == 0 && !s->raced &&
-       s->checked_tag == sim_model_tag(&s->model)))
+      (!stalls && !elsewhere))
     return;
   sim_trail(s, "ended by the server");
   c->done_at_ms = s->now_ms;
@@ -305,10 +308,10 @@ static int64_t patience_ms(const sim *s) {
 static bool is_done(const sim *s) {
   return s->healing && s->feed != NULL && sim_check_complete(s) &&
          s->checked_any && s->checked_tag == sim_model_tag(&s->model) &&
-         s->feed->base_state == CHANGEFEED_STATE_LIVE && !s->raced &&
+         s->feed->base_state == CHANGEFEED_STATE_LIVE &&
          s->given_head == s->given_count && s->conn.head_told && s->conn.open &&
-         s->conn.live && s->conn.out.len == 0 && s->feed->queue.len == 0 &&
-         !s->lent;
+         s->conn.live && s->conn.out.len == 0 &&
+         (s->feed->queue.len == 0 || !s->feed->verified) && !s->lent;
 }
 
 static void finish(sim *s) {
@@ -324,10 +327,9 @@ static void finish(sim *s) {
 }
 
 static void begin(sim *s, uint64_t seed) {
-  bool strict = s->strict, verbose = s->verbose;
+  bool verbose = s->verbose;
 
   memset(s, 0, sizeof *s);
-  s->strict = strict;
   s->verbose = verbose;
   s->seed = seed;
   /* Twice, or neighbours would draw the same numbers one place apart. */
@@ -336,6 +338,7 @@ static void begin(sim *s, uint64_t seed) {
   if (!cfi_alloc_init(&s->alloc, NULL))
     sim_violate(s, "no allocator");
   cfi_buf_init(&s->conn.out, &s->alloc);
+  cfi_buf_init(&s->side.out, &s->alloc);
   s->now_ms = s->began_ms = 1000000;
   s->healing_ms = CFI_NEVER;
   s->step_ms = -1;
@@ -370,6 +373,7 @@ void sim_clear(sim *s) {
     cfi_feed_free(s->feed, false);
   changefeed_options_free(s->options);
   cfi_buf_free(&s->conn.out);
+  cfi_buf_free(&s->side.out);
   free(s->given);
   free(s->places);
   free(s->record.data);

@@ -15,6 +15,7 @@ enum {
   SIM_TRAIL = 30,
   SIM_LINE = 200,
   SIM_OPTIONS = 32,
+  SIM_ASKED = 8,
   SIM_PIECE_MAX = 16384 /* what libcurl hands over at once */
 };
 
@@ -95,8 +96,7 @@ typedef struct sim_conn {
   char last_row[SIM_SEQ_TEXT];
   uint64_t first_ordinal;      /* of the feed when it began */
   uint32_t snapshot[SIM_DOCS]; /* last updates when it began */
-  bool race;   /* of another history than the last GET /db was */
-  bool placed; /* its end is a place */
+  bool placed;                 /* its end is a place */
 } sim_conn;
 
 /* A row in the hands of the application. */
@@ -110,6 +110,7 @@ typedef struct sim_given {
 /* A position that exists: the server has stated it behind row ordinal. */
 typedef struct sim_place {
   uint64_t ordinal;
+  unsigned tag; /* of its history */
   char text[SIM_SEQ_TEXT];
 } sim_place;
 
@@ -118,18 +119,17 @@ typedef struct sim_record {
   char *data;
   size_t len;
   unsigned tag; /* the history of its position */
-  bool raced;
 } sim_record;
 
 typedef struct sim_counts {
   uint64_t steps, requests, rows, writes, crashes, stops, closes, fails, saves,
-      save_faults, resets, recreations, races, late_races, repeats, laters,
-      pauses, refused, lives, kinds_of_fault;
+      save_faults, resets, recreations, checks, repeats, laters, pauses,
+      refused, lives, kinds_of_fault;
 } sim_counts;
 
 typedef struct sim {
   uint64_t seed;
-  bool strict, verbose;
+  bool verbose;
   cfi_random random;
   sim_config config;
   sim_model model;
@@ -139,19 +139,17 @@ typedef struct sim {
   bool healing;
 
   /* the server */
-  sim_conn conn;
+  sim_conn conn, side; /* of the main request, and beside it */
   int64_t outage_until_ms;
   unsigned outage_kind;
   unsigned opened; /* how often the database was, for 1.x */
   unsigned cookie_made, cookie_valid_from;
   int64_t cookie_at_ms[4096];
-  bool let_in; /* a feed was served since all cookies were made void */
-  bool hidden; /* an answer to GET / told no version, once */
+  bool hidden;                /* an answer to GET / told no version, once */
   bool missed, refused_since; /* ever told: 404, 400 */
   bool missing_seen;          /* since it is missing */
   bool recreate_when_seen;
   unsigned checked_tag; /* of the last GET /db that was answered */
-  unsigned feeds_since_check;
   bool checked_any;
 
   /* the application */
@@ -169,7 +167,6 @@ typedef struct sim {
   uint32_t seen[SIM_HISTORIES][SIM_DOCS];  /* of this life */
   unsigned app_tag, place_tag;
   bool app_knows_tag;
-  bool raced; /* rows of another history came without a word, rightly so */
   uint64_t ordinal;
   bool lent; /* a row is in the application's hands, by changefeed_next */
   sim_given lent_row;
@@ -188,11 +185,11 @@ typedef struct sim {
   /* rules */
   unsigned failures; /* in a row */
   bool rows_since_failure;
-  int64_t stream_at_ms; /* when the last feed's head came */
-  int64_t byte_at_ms;   /* when its last byte came */
-  int64_t rate_ms;      /* of unproductive requests */
-  bool request_counts;
-  int64_t request_at_ms;
+  int64_t stream_at_ms;           /* when the last feed's head came */
+  int64_t byte_at_ms;             /* when its last byte came */
+  int64_t rate_ms;                /* of unproductive requests */
+  int64_t asked_at_ms[SIM_ASKED]; /* the request and its checks */
+  unsigned asked;
   int64_t step_ms;
   unsigned steps_now;
   bool was_live;
@@ -224,9 +221,9 @@ void sim_plan_request(sim *s, sim_conn *c);
 
 /* server.c */
 /* Reads the request; what it answers is written as the time comes. */
-void sim_server_take(sim *s, const cfi_request *request);
+void sim_server_take(sim *s, sim_conn *c, const cfi_request *request);
 /* Decides status and writes the body, all of it or what there is now. */
-void sim_server_answer(sim *s);
+void sim_server_answer(sim *s, sim_conn *c);
 /* Rows, heartbeats, ends that are due in a live feed. */
 void sim_server_write(sim *s);
 int64_t sim_server_due_ms(const sim *s);
@@ -263,6 +260,7 @@ void sim_check_saved(sim *s, const char *data, size_t len);
 void sim_check_reset(sim *s, const char *reason);
 void sim_check_request_begin(sim *s);
 void sim_check_request_end(sim *s);
+void sim_check_side_begin(sim *s);
 void sim_check_waiting(sim *s, const changefeed_event *event);
 void sim_check_failed(sim *s, const changefeed_error *error);
 /* Has the application all of it, and acknowledged? */

@@ -9,11 +9,32 @@
 
 /* ---- what the feed sees ---- */
 
+static const char DATABASE[] =
+    "{\"db_name\":\"db\",\"instance_start_time\":\"77\","
+    "\"update_seq\":\"9-x\"}";
+static const char SERVER[] =
+    "{\"couchdb\":\"Welcome\",\"version\":\"3.5.0\",\"uuid\":\"u1\"}";
+
+static void start_side(cft_world *w, const cfi_request *request) {
+  ck_assert_msg(!w->side.active, "a second request on the side");
+  w->side.active = true;
+  w->side.put = request->put;
+  w->side.ask = request->ask;
+  (void)snprintf(w->side.url, sizeof w->side.url, "%s", request->url);
+  (void)snprintf(w->side.body, sizeof w->side.body, "%s",
+                 request->body != NULL ? request->body : "");
+  w->side_requests++;
+}
+
 static int world_start(void *ctx, const cfi_request *request,
                        cfi_error *error) {
   cft_world *w = ctx;
 
   (void)error;
+  if (request->side) {
+    start_side(w, request);
+    return CHANGEFEED_OK;
+  }
   ck_assert_msg(!w->active, "a second request beside the first");
   ck_assert_uint_lt(w->requests, CFT_WORLD_REQUESTS);
   w->request[w->requests].ask = request->ask;
@@ -29,9 +50,15 @@ static int world_start(void *ctx, const cfi_request *request,
   return CHANGEFEED_OK;
 }
 
-static void world_cancel(void *ctx) {
+static void world_cancel(void *ctx, bool side) {
   cft_world *w = ctx;
 
+  if (side) {
+    ck_assert_msg(w->side.active, "cancelled what does not run");
+    w->side.active = false;
+    w->side_cancels++;
+    return;
+  }
   ck_assert_msg(w->active, "cancelled what does not run");
   w->active = false;
   w->cancels++;
@@ -153,9 +180,81 @@ void cft_world_close(cft_world *w) {
 
 /* ---- time ---- */
 
-void cft_world_settle(cft_world *w) {
+static void settle_feed(cft_world *w) {
   while (cfi_feed_step(w->feed, 16)) {
   }
+}
+
+/* Not followed by settling. */
+static void side_answer(cft_world *w, int status, const char *body) {
+  cfi_head head = {.status = status, .cookie_age_ms = -1};
+  cfi_outcome outcome = {.code = CHANGEFEED_OK};
+  cfi_lane *lane = &w->feed->side;
+  bool fail;
+
+  cfi_feed_note_connected(w->feed, lane);
+  cfi_feed_note_head(w->feed, lane, &head);
+  if (!cfi_feed_receive(w->feed, lane, body, strlen(body), &fail))
+    outcome.code = CHANGEFEED_ERR_NOMEM; /* nothing else refuses here */
+  w->side.active = false;
+  cfi_feed_note_done(w->feed, lane, &outcome);
+}
+
+static bool answer_check(cft_world *w) {
+  if (!w->side.active || w->hold_checks)
+    return false;
+  switch (w->side.ask) {
+  case CFI_ASK_SERVER:
+    side_answer(w, 200, SERVER);
+    return true;
+  case CFI_ASK_DATABASE:
+    side_answer(w, 200, w->database != NULL ? w->database : DATABASE);
+    return true;
+  case CFI_ASK_SESSION:
+    side_answer(w, 200, "{\"ok\":true,\"userCtx\":{\"name\":\"u\"}}");
+    return true;
+  default:
+    return false;
+  }
+}
+
+void cft_world_settle(cft_world *w) {
+  do
+    settle_feed(w);
+  while (answer_check(w));
+}
+
+/* The rate limit may hold the check of a response back. */
+static void confirm(cft_world *w) {
+  const changefeed *f = w->feed;
+
+  while (!w->hold_checks && f->phase == CFI_PHASE_ACTIVE &&
+         cfi_lane_asks_rows(&f->main) && f->main.status == 200 &&
+         !f->verified && !(f->main.done && f->queue.len == 0))
+    cft_world_to_deadline(w);
+}
+
+void cft_world_side_answer(cft_world *w, int status, const char *body) {
+  (void)cft_world_side_ask(w);
+  side_answer(w, status, body);
+  cft_world_settle(w);
+}
+
+void cft_world_side_fails(cft_world *w, int code) {
+  cfi_outcome outcome = {.code = code, .text = "a test"};
+
+  (void)cft_world_side_ask(w);
+  w->side.active = false;
+  cfi_feed_note_done(w->feed, &w->feed->side, &outcome);
+  cft_world_settle(w);
+}
+
+cfi_ask cft_world_side_ask(cft_world *w) {
+  if (!w->side.active && !cfi_feed_over(w->feed))
+    cft_world_to_deadline(w); /* the rate limit may hold it back */
+  ck_assert_msg(w->side.active, "no request on the side (states: %s)",
+                w->states);
+  return w->side.ask;
 }
 
 void cft_world_pass(cft_world *w, int64_t ms) {
@@ -204,14 +303,16 @@ void cft_world_head(cft_world *w, int status, const char *retry_after) {
   head.retry_after = retry_after;
   if (cft_world_ask(w) == CFI_ASK_LOGIN && status == 200)
     head.cookie = "AuthSession=abc";
-  cfi_feed_note_connected(w->feed);
-  cfi_feed_note_head(w->feed, &head);
+  cfi_feed_note_connected(w->feed, &w->feed->main);
+  cfi_feed_note_head(w->feed, &w->feed->main, &head);
   cft_world_settle(w);
+  confirm(w);
 }
 
 bool cft_world_body(cft_world *w, const char *text) {
   bool fail;
-  bool taken = cfi_feed_receive(w->feed, text, strlen(text), &fail);
+  bool taken =
+      cfi_feed_receive(w->feed, &w->feed->main, text, strlen(text), &fail);
 
   ck_assert(!fail);
   cft_world_settle(w);
@@ -223,7 +324,7 @@ void cft_world_feed(cft_world *w, const char *text) {
 
   if (!w->active)
     return;
-  (void)cfi_feed_receive(w->feed, text, strlen(text), &fail);
+  (void)cfi_feed_receive(w->feed, &w->feed->main, text, strlen(text), &fail);
   if (fail)
     cft_world_done(w, CHANGEFEED_ERR_NOMEM);
   else
@@ -234,7 +335,7 @@ void cft_world_done(cft_world *w, int code) {
   cfi_outcome outcome = {.code = code, .text = "a test"};
 
   w->active = false;
-  cfi_feed_note_done(w->feed, &outcome);
+  cfi_feed_note_done(w->feed, &w->feed->main, &outcome);
   cft_world_settle(w);
 }
 
@@ -245,13 +346,14 @@ void cft_world_answer(cft_world *w, int status, const char *body) {
 
   if (cft_world_ask(w) == CFI_ASK_LOGIN && status == 200)
     head.cookie = "AuthSession=abc";
-  cfi_feed_note_connected(w->feed);
-  cfi_feed_note_head(w->feed, &head);
-  if (!cfi_feed_receive(w->feed, body, strlen(body), &fail))
+  cfi_feed_note_connected(w->feed, &w->feed->main);
+  cfi_feed_note_head(w->feed, &w->feed->main, &head);
+  if (!cfi_feed_receive(w->feed, &w->feed->main, body, strlen(body), &fail))
     outcome.code = CHANGEFEED_ERR_NOMEM; /* nothing else refuses here */
   w->active = false;
-  cfi_feed_note_done(w->feed, &outcome);
+  cfi_feed_note_done(w->feed, &w->feed->main, &outcome);
   cft_world_settle(w);
+  confirm(w);
 }
 
 void cft_world_greet(cft_world *w) {
@@ -261,17 +363,16 @@ void cft_world_greet(cft_world *w) {
       cft_world_answer(w, 200, "{\"ok\":true}");
       break;
     case CFI_ASK_SERVER:
-      cft_world_answer(w, 200,
-                       "{\"couchdb\":\"Welcome\",\"version\":\"3.5.0\","
-                       "\"uuid\":\"u1\"}");
+      cft_world_answer(w, 200, SERVER);
       break;
     case CFI_ASK_DATABASE:
-      cft_world_answer(w, 200,
-                       "{\"db_name\":\"db\",\"instance_start_time\":\"77\","
-                       "\"update_seq\":\"9-x\"}");
+      cft_world_answer(w, 200, w->database != NULL ? w->database : DATABASE);
       break;
-    case CFI_ASK_CATCHUP:
-    case CFI_ASK_LIVE:
+    case CFI_ASK_LOAD:
+      cft_world_answer(w, 404,
+                       "{\"error\":\"not_found\",\"reason\":\"missing\"}");
+      break;
+    default:
       return;
     }
   }

@@ -16,7 +16,7 @@ typedef struct cft_world {
   changefeed_options *options;
   cfi_error error;
 
-  size_t requests; /* made */
+  size_t requests; /* made, those beside others not counted */
   struct {
     cfi_ask ask;
     int64_t at_ms;
@@ -26,6 +26,19 @@ typedef struct cft_world {
   } request[CFT_WORLD_REQUESTS];
   bool active; /* a request is under way */
   unsigned cancels, unblocks;
+
+  /* Beside it. Checks of a response are answered at once, as a healthy server
+     would, unless held. */
+  bool hold_checks;
+  const char *database; /* what GET /db answers then; NULL: as greeted */
+  size_t side_requests;
+  unsigned side_cancels;
+  struct {
+    bool active, put;
+    cfi_ask ask;
+    char url[CFT_WORLD_TEXT];
+    char body[2 * CFT_WORLD_TEXT];
+  } side;
 
   size_t rows; /* delivered */
   struct {
@@ -72,6 +85,11 @@ void cft_world_feed(cft_world *w, const char *text);
 void cft_world_done(cft_world *w, int code);
 /* All of it at once. */
 void cft_world_answer(cft_world *w, int status, const char *body);
+/* The same for the request beside the main one, which must be there. */
+void cft_world_side_answer(cft_world *w, int status, const char *body);
+void cft_world_side_fails(cft_world *w, int code);
+/* What it asks; fails the test when there is none. */
+cfi_ask cft_world_side_ask(cft_world *w);
 /* Waits for requests, and answers probes, until rows are asked for. */
 void cft_world_greet(cft_world *w);
 

@@ -195,7 +195,7 @@ START_TEST(test_feed_renews_an_old_connection_between_rows) {
   ck_assert(cft_world_body(&w, "\"changes\":[{\"rev\":\"1-r\"}]}\n"));
   ck_assert_uint_eq(w.cancels, 1);
   ck_assert_uint_eq(w.rows, 1);
-  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_DATABASE);
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_CATCHUP);
   ck_assert_str_eq(w.states, "catchup live");
   cft_world_close(&w);
 }
@@ -226,8 +226,12 @@ START_TEST(test_feed_refuses_what_it_cannot_do) {
     int result;
     const char *says;
   } cases[] = {
-      {{"marker", "1", NULL}, CHANGEFEED_ERR_UNSUPPORTED, "marker"},
-      {{"checkpoint", "couch", NULL}, CHANGEFEED_ERR_UNSUPPORTED, "couch"},
+      {{"url", "http://h/_db_updates", "marker", "1", NULL},
+       CHANGEFEED_ERR_OPTION,
+       "marker"},
+      {{"url", "http://h/_db_updates", "checkpoint", "couch", NULL},
+       CHANGEFEED_ERR_OPTION,
+       "no database"},
       {{"session", "1", NULL}, CHANGEFEED_ERR_OPTION, "user name"},
       {{"url", "http://h/_db_updates", "style", "all_docs", NULL},
        CHANGEFEED_ERR_OPTION,

@@ -45,14 +45,13 @@ static void serve(void) {
   case CFI_ASK_DATABASE:
     if (cft_world_ask(&w) == CFI_ASK_LOGIN)
       cft_world_answer(&w, 200, "{\"ok\":true}");
-    else if (cft_world_ask(&w) == CFI_ASK_SERVER)
-      cft_world_answer(&w, 200, "{\"version\":\"3.5.0\",\"uuid\":\"u1\"}");
-    else
+    else if (cft_world_ask(&w) == CFI_ASK_DATABASE)
       cft_world_answer(&w, 200,
-                       "{\"db_name\":\"db\",\"instance_start_time\":\"7\"}");
+                       "{\"db_name\":\"db\",\"instance_start_time\":\"77\"}");
+    else
+      cft_world_answer(&w, 200, "{\"version\":\"3.5.0\",\"uuid\":\"u1\"}");
     return;
-  case CFI_ASK_CATCHUP:
-  case CFI_ASK_LIVE:
+  default:
     break;
   }
   from_start = strstr(cft_world_url(&w), "since=0&") != NULL;

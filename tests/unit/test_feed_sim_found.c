@@ -48,8 +48,9 @@ START_TEST(test_feed_does_not_spin_while_there_is_no_position_after_a_reset) {
   (void)snprintf(where, sizeof where, "file:%s", scratch_path(&dir, "place"));
   open_with_a_row(options);
   cft_world_done(&w, CHANGEFEED_ERR_NETWORK);
-  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_DATABASE);
-  cft_world_answer(&w, 200, DATABASE("78"));
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_CATCHUP);
+  w.database = DATABASE("78");
+  cft_world_head(&w, 200, NULL);
   ck_assert_uint_eq(w.resets, 1);
   ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_CATCHUP);
   cft_world_head(&w, 200, NULL);
@@ -76,8 +77,8 @@ START_TEST(
   cft_world_greet(&w);
   cft_world_head(&w, 200, NULL);
   /* both before the feed has its turn, as libcurl hands them over */
-  ck_assert(cfi_feed_receive(w.feed, rows, len, &fail));
-  ck_assert(!cfi_feed_receive(w.feed, "\n", 1, &fail));
+  ck_assert(cfi_feed_receive(w.feed, &w.feed->main, rows, len, &fail));
+  ck_assert(!cfi_feed_receive(w.feed, &w.feed->main, "\n", 1, &fail));
   ck_assert(!fail);
   cft_world_settle(&w);
   ck_assert_uint_eq(w.unblocks, 1);
@@ -153,9 +154,10 @@ START_TEST(test_feed_knows_its_database_behind_a_front_page_that_is_hidden) {
   cft_world_open(&w, options);
   ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_SERVER);
   cft_world_answer(&w, 404, "<html>a proxy</html>");
-  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_DATABASE);
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_CATCHUP);
   /* which version it is cannot be told, that it is another database can */
-  cft_world_answer(&w, 200, DATABASE("78"));
+  w.database = DATABASE("78");
+  cft_world_head(&w, 200, NULL);
   ck_assert_uint_eq(w.resets, 1);
   ck_assert_ptr_nonnull(strstr(cft_world_url(&w), "since=0&"));
   cft_world_close(&w);
@@ -171,8 +173,9 @@ START_TEST(test_feed_knows_its_database_before_it_knows_the_server) {
   cft_world_done(&w, CHANGEFEED_ERR_NETWORK);
   if (cft_world_ask(&w) == CFI_ASK_SERVER)
     cft_world_answer(&w, 200, SERVER("3.5.0"));
-  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_DATABASE);
-  cft_world_answer(&w, 200, DATABASE("78"));
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_CATCHUP);
+  w.database = DATABASE("78");
+  cft_world_head(&w, 200, NULL);
   ck_assert_uint_eq(w.resets, 1);
   cft_world_close(&w);
 }
@@ -186,8 +189,9 @@ START_TEST(test_feed_resets_behind_rows_without_a_position) {
   ck_assert(cft_world_body(&w, "{\"results\":[\n" ROW("null", "x", "1-r")));
   ck_assert_uint_eq(w.rows, 1);
   cft_world_done(&w, CHANGEFEED_ERR_NETWORK);
-  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_DATABASE);
-  cft_world_answer(&w, 200, DATABASE("78"));
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_CATCHUP);
+  w.database = DATABASE("78");
+  cft_world_head(&w, 200, NULL);
   ck_assert_uint_eq(w.resets, 1);
   cft_world_close(&w);
 }
@@ -210,7 +214,7 @@ START_TEST(test_feed_does_not_spin_while_a_row_is_lent) {
   ck_assert(w.active);
   ck_assert_ptr_null(cfi_feed_lend(w.feed));
   cft_world_settle(&w);
-  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_DATABASE);
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_CATCHUP);
   ck_assert_uint_eq(w.cancels, 1);
   cft_world_close(&w);
 }

@@ -1,0 +1,204 @@
+/*
+ * The request beside the main one. First of all it confirms responses: who
+ * answers, and is it the history we know? Asked after the response's head has
+ * come, the answer holds for all its rows, which wait for it. When there is
+ * nothing to confirm it saves positions in the database and looks after the
+ * preferred endpoint.
+ */
+#include "feed.h"
+
+enum {
+  SESSION_TRUST_MS = 30000, /* so long a server that knew us knows us */
+  SAVE_PATIENCE_MS = 15000
+};
+
+/* ---- what is to be asked ---- */
+
+static bool rows_may_come(const changefeed *f) {
+  return f->phase == CFI_PHASE_ACTIVE && cfi_lane_asks_rows(&f->main) &&
+         f->main.has_head && f->main.status == 200 && !f->main.no_memory;
+}
+
+static bool session_is_due(const changefeed *f) {
+  if (f->set.session == 0 || (f->checks & CFI_CHECKED_SESSION) != 0)
+    return false;
+  return f->session_proven_ms == CFI_NEVER ||
+         cfi_feed_now(f) - f->session_proven_ms >= SESSION_TRUST_MS;
+}
+
+/* What is still to be known before the response's rows may pass. */
+static bool next_check(const changefeed *f, cfi_ask *ask) {
+  if ((f->checks & CFI_CHECKED_IDENTITY) == 0)
+    *ask =
+        f->url.target == CFI_URL_DATABASE ? CFI_ASK_DATABASE : CFI_ASK_SERVER;
+  else if (session_is_due(f))
+    *ask = CFI_ASK_SESSION;
+  else if (cfi_marker_is_due(f))
+    *ask = f->marker_absent ? CFI_ASK_MARKER_PUT : CFI_ASK_MARKER;
+  else
+    return false;
+  return true;
+}
+
+static bool is_check(cfi_ask ask) {
+  return ask != CFI_ASK_LOAD && ask != CFI_ASK_SAVE && ask != CFI_ASK_HOME;
+}
+
+/* A response without a byte needs no confirmation. */
+static bool check_is_due(const changefeed *f) {
+  return rows_may_come(f) && !f->verified &&
+         !(f->main.done && f->queue.len == 0);
+}
+
+static bool wanted(const changefeed *f, cfi_ask *ask) {
+  if (f->phase == CFI_PHASE_FLUSH)
+    return cfi_local_wants(f, ask);
+  if (f->phase != CFI_PHASE_ACTIVE)
+    return false;
+  if (check_is_due(f))
+    return next_check(f, ask);
+  if (!rows_may_come(f) || !f->verified)
+    return false;
+  if (cfi_local_wants(f, ask))
+    return true;
+  *ask = CFI_ASK_HOME;
+  return cfi_endpoint_wants_home(f);
+}
+
+/* ---- asking ---- */
+
+static void begin(changefeed *f, cfi_ask ask) {
+  if (!cfi_feed_may_request(f))
+    return;
+  (void)cfi_bucket_take(&f->bucket, cfi_feed_now(f));
+  f->side.ask = ask;
+  if (is_check(ask))
+    f->check_tokens++;
+  else
+    f->stats.unproductive++;
+  if (cfi_feed_start(f, &f->side)) {
+    f->side_active = true;
+    return;
+  }
+  f->side.done = true;
+  f->side.done_code = f->error.pub.code;
+  if (is_check(ask))
+    cfi_feed_fault(f);
+  else if (ask == CFI_ASK_HOME)
+    cfi_endpoint_on_home(f, &f->side);
+  else
+    cfi_local_on_side(f, &f->side);
+}
+
+void cfi_side_cancel(changefeed *f) {
+  if (f->side_active && !f->side.done)
+    f->world.cancel(f->world.ctx, true);
+  f->side_active = false;
+}
+
+void cfi_side_drop_checks(changefeed *f) {
+  if (f->side_active && is_check(f->side.ask))
+    cfi_side_cancel(f);
+}
+
+/* ---- answers ---- */
+
+static void on_done(changefeed *f) {
+  f->side_active = false;
+  switch (f->side.ask) {
+  case CFI_ASK_LOAD:
+  case CFI_ASK_SAVE:
+    cfi_local_on_side(f, &f->side);
+    break;
+  case CFI_ASK_HOME:
+    cfi_endpoint_on_home(f, &f->side);
+    break;
+  case CFI_ASK_MARKER:
+  case CFI_ASK_MARKER_PUT:
+    cfi_marker_on_answer(f, &f->side);
+    break;
+  default:
+    cfi_feed_on_answer(f, &f->side);
+    break;
+  }
+}
+
+static void on_silence(changefeed *f) {
+  cfi_ask ask = f->side.ask;
+
+  if (is_check(ask)) {
+    cfi_feed_fault_silence(f, &f->side);
+    return;
+  }
+  cfi_side_cancel(f);
+  f->side.done = true;
+  f->side.done_code = CHANGEFEED_ERR_IDLE;
+  f->side.text[0] = '\0';
+  if (ask == CFI_ASK_HOME)
+    cfi_endpoint_on_home(f, &f->side);
+  else
+    cfi_local_on_side(f, &f->side);
+}
+
+static int64_t answer_due_ms(const changefeed *f) {
+  int64_t due = cfi_lane_due_ms(f, &f->side);
+
+  if (!is_check(f->side.ask) && f->side.started_ms + SAVE_PATIENCE_MS < due)
+    due = f->side.started_ms + SAVE_PATIENCE_MS;
+  return due;
+}
+
+/* All questions about this response are answered. */
+static bool confirm(changefeed *f) {
+  cfi_ask ask;
+
+  if (!check_is_due(f) || next_check(f, &ask))
+    return false;
+  f->verified = true;
+  f->renewed = false;
+  return true;
+}
+
+bool cfi_side_step(changefeed *f) {
+  int64_t now = cfi_feed_now(f);
+  cfi_ask ask = CFI_ASK_DATABASE;
+
+  if (f->side_active && f->side.done) {
+    on_done(f);
+    return true;
+  }
+  if (f->side_active) {
+    /* What comes first comes first; a save may be asked for again. */
+    if (f->side.ask == CFI_ASK_HOME && check_is_due(f)) {
+      cfi_side_cancel(f);
+      return true;
+    }
+    if (now < answer_due_ms(f))
+      return false;
+    on_silence(f);
+    return true;
+  }
+  if (confirm(f))
+    return true;
+  if (!wanted(f, &ask) || cfi_bucket_wait(&f->bucket, now) > 0)
+    return false;
+  begin(f, ask);
+  return true;
+}
+
+int64_t cfi_side_due_ms(const changefeed *f) {
+  cfi_bucket bucket = f->bucket;
+  cfi_ask ask;
+  int64_t due;
+
+  if (f->side_active)
+    return f->side.done ? cfi_feed_now(f) : answer_due_ms(f);
+  if (wanted(f, &ask))
+    return cfi_feed_now(f) + cfi_bucket_wait(&bucket, cfi_feed_now(f));
+  if (check_is_due(f))
+    return cfi_feed_now(f); /* to be confirmed */
+  if (f->phase != CFI_PHASE_ACTIVE || !f->verified)
+    return CFI_NEVER;
+  due = cfi_local_due_ms(f);
+  return f->endpoint != f->home && f->home_due_ms < due ? f->home_due_ms : due;
+}
