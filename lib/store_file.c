@@ -238,27 +238,35 @@ static int read_all(int fd, cfi_buf *out) {
   }
 }
 
-/* One of the two copies. OK, END (not there), ERR_STORE, ERR_NOMEM. */
+/* The bytes of one of the two copies. OK, END (not there), ERR_STORE,
+   ERR_NOMEM. */
+static int read_copy(const cfi_store_file *s, const char *name,
+                     const char *suffix, cfi_buf *out, cfi_error *error) {
+  int number,
+      fd = openat(s->dir_fd, name,
+                  O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+
+  if (fd < 0)
+    return errno == ENOENT ? CHANGEFEED_END
+                           : fail(s, "open", suffix, errno, error);
+  number = read_all(fd, out);
+  (void)close(fd); /* nothing was written */
+  if (number == ENOMEM)
+    return no_memory(error);
+  return number == 0 ? CHANGEFEED_OK : fail(s, "read", suffix, number, error);
+}
+
+/* The same, decoded. */
 static int load_copy(const cfi_store_file *s, const char *name,
                      const char *suffix, cfi_checkpoint *out,
                      cfi_error *error) {
   cfi_error inner;
   cfi_buf data;
-  int fd, number, rc;
+  int rc;
 
-  fd = openat(s->dir_fd, name,
-              O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0)
-    return errno == ENOENT ? CHANGEFEED_END
-                           : fail(s, "open", suffix, errno, error);
   cfi_buf_init(&data, s->alloc);
-  number = read_all(fd, &data);
-  (void)close(fd); /* nothing was written */
-  if (number == ENOMEM)
-    rc = no_memory(error);
-  else if (number != 0)
-    rc = fail(s, "read", suffix, number, error);
-  else {
+  rc = read_copy(s, name, suffix, &data, error);
+  if (rc == CHANGEFEED_OK) {
     rc = cfi_checkpoint_decode(s->alloc, cfi_buf_data(&data), data.len, out,
                                &inner);
     if (rc != CHANGEFEED_OK) {
@@ -333,15 +341,15 @@ bool cfi_store_file_is_damaged(const cfi_store_file *s) { return s->damaged; }
 
 /* ---- saving ---- */
 
-/* A new file at PATH.tmp. One that is there is the rest of a process that
+/* A new file beside PATH. One that is there is the rest of a process that
    died, or a trap; the lock says that nobody writes it now. */
-static int open_aside(const cfi_store_file *s) {
+static int open_new(const cfi_store_file *s, const char *name) {
   const int flags =
       O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY;
-  int fd = openat(s->dir_fd, s->tmp, flags, 0600);
+  int fd = openat(s->dir_fd, name, flags, 0600);
 
-  if (fd < 0 && errno == EEXIST && unlinkat(s->dir_fd, s->tmp, 0) == 0)
-    fd = openat(s->dir_fd, s->tmp, flags, 0600);
+  if (fd < 0 && errno == EEXIST && unlinkat(s->dir_fd, name, 0) == 0)
+    fd = openat(s->dir_fd, name, flags, 0600);
   return fd;
 }
 
@@ -368,13 +376,15 @@ static int sync_fd(int fd) {
   return 0;
 }
 
-static int write_aside(const cfi_store_file *s, const char *data, size_t len,
-                       cfi_error *error) {
-  int fd = open_aside(s);
+/* A synced file of these bytes, or none. */
+static int write_new(const cfi_store_file *s, const char *name,
+                     const char *suffix, const char *data, size_t len,
+                     cfi_error *error) {
+  int fd = open_new(s, name);
   int number;
 
   if (fd < 0)
-    return fail(s, "create", ".tmp", errno, error);
+    return fail(s, "create", suffix, errno, error);
   number = write_all(fd, data, len);
   if (number == 0)
     number = sync_fd(fd);
@@ -382,8 +392,8 @@ static int write_aside(const cfi_store_file *s, const char *data, size_t len,
     number = errno;
   if (number == 0)
     return CHANGEFEED_OK;
-  (void)unlinkat(s->dir_fd, s->tmp, 0);
-  return fail(s, "write", ".tmp", number, error);
+  (void)unlinkat(s->dir_fd, name, 0);
+  return fail(s, "write", suffix, number, error);
 }
 
 /* Is the newer copy worth to be kept as the older one? A damaged one must not
@@ -406,18 +416,24 @@ static int judge_newer(cfi_store_file *s, cfi_error *error) {
   return rc;
 }
 
-/* At each instant PATH or PATH.prev holds the last record: a second link where
-   the file system has links, else PATH is away until the new one comes. */
+/* PATH itself is never away: a second link where the file system has links,
+   else a second file. Renamed to PATH.prev, it could be lost to a power cut
+   that keeps the one half of the renaming only. */
 static int keep_previous(const cfi_store_file *s, cfi_error *error) {
+  cfi_buf data;
+  int rc;
+
   if (unlinkat(s->dir_fd, s->prev, 0) != 0 && errno != ENOENT)
     return fail(s, "remove", ".prev", errno, error);
   if (linkat(s->dir_fd, s->name, s->dir_fd, s->prev, 0) == 0)
     return CHANGEFEED_OK;
-  if (renameat(s->dir_fd, s->name, s->dir_fd, s->prev) == 0)
-    return CHANGEFEED_OK;
+  cfi_buf_init(&data, s->alloc);
+  rc = read_copy(s, s->name, "", &data, error);
+  if (rc == CHANGEFEED_OK)
+    rc = write_new(s, s->prev, ".prev", cfi_buf_data(&data), data.len, error);
+  cfi_buf_free(&data);
   /* Somebody removed it: then there is nothing to keep. */
-  return errno == ENOENT ? CHANGEFEED_OK
-                         : fail(s, "keep the old copy of", "", errno, error);
+  return rc == CHANGEFEED_END ? CHANGEFEED_OK : rc;
 }
 
 int cfi_store_file_save(cfi_store_file *s, const char *data, size_t len,
@@ -426,7 +442,7 @@ int cfi_store_file_save(cfi_store_file *s, const char *data, size_t len,
   int number;
 
   if (rc == CHANGEFEED_OK)
-    rc = write_aside(s, data, len, error);
+    rc = write_new(s, s->tmp, ".tmp", data, len, error);
   if (rc != CHANGEFEED_OK)
     return rc;
   if (s->newer_is_good)
