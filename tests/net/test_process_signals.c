@@ -19,7 +19,7 @@
 #include "support/unit.h"
 #include "unit/scratch_dir.h"
 
-enum { LONG_MS = 60000, ROWS = 3000, LATER = 200 };
+enum { LONG_MS = 30000, ROWS = 2000, LATER = 100 };
 
 static cft_mini *mini;
 static changefeed_loop *loop;
@@ -146,6 +146,9 @@ static const struct {
     {"descriptor", "eventsource", by_fd, false, NULL},
     {"next", "continuous", by_next, true, NULL},
     {"run, stopped by each signal", "continuous", by_run, false, stop_loop},
+    {"run_once, likewise", "continuous", by_run_once, false, stop_loop},
+    {"descriptor, likewise", "continuous", by_fd, false, stop_loop},
+    {"next, likewise", "continuous", by_next, true, stop_loop},
 };
 enum { WAYS = sizeof ways / sizeof *ways };
 
@@ -159,7 +162,7 @@ START_TEST(test_signals_cost_no_row) {
   f.pull = ways[_i].pull;
   cft_follow_open(&f, loop, cft_mini_url(mini), "transport", ways[_i].transport,
                   "include_docs", "1", "checkpoint", option, "checkpoint_every",
-                  "5", NULL);
+                  "25", NULL);
   begin_storm(ways[_i].in_handler);
   mask(SIG_UNBLOCK, SIGALRM);
   while (!has_all() && cft_now_ms() < end) {
