@@ -220,14 +220,16 @@ static int finish(follower *f, int loop_rc) {
    freed. */
 static void close_all(follower *f, int status) {
   int64_t until;
+  bool out, err;
 
   changefeed_close(f->feed);
   finish_messages(f);
   stopper_forget();
   until =
       clock_ms() + (atomic_load(stopper_asked()) ? THREAD_MS : UNHURRIED_MS);
-  if (!sink_close(&f->console.out, until) ||
-      !sink_close(&f->console.err_sink, until))
+  out = sink_close(&f->console.out, until);
+  err = sink_close(&f->console.err_sink, until);
+  if (!out || !err)
     _exit(status);
   report_free(&f->report);
   text_free(&f->scratch);

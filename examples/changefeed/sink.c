@@ -212,8 +212,10 @@ bool sink_close(sink *s, int64_t until_ms) {
     ;
   done = s->done;
   (void)pthread_mutex_unlock(&s->lock);
-  if (!done)
+  if (!done) {
+    (void)pthread_detach(s->thread);
     return false;
+  }
   (void)pthread_join(s->thread, NULL);
   (void)close(s->wake[0]);
   (void)close(s->wake[1]);

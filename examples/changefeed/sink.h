@@ -73,7 +73,8 @@ void sink_poke(sink *s);
 /* Drops what waits; a line that is partly out is still finished, if it can be
    by until_ms. */
 void sink_discard(sink *s, int64_t until_ms);
-/* Ends the thread. False: it hangs in the system; s must stay in place. */
+/* Ends the thread. False: it hangs in the system and is left to itself; s must
+   stay in place. */
 bool sink_close(sink *s, int64_t until_ms);
 
 #endif
