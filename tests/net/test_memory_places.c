@@ -61,12 +61,12 @@ static const cft_starve scenarios[] = {
 enum { SEEDS = 20 };
 
 START_TEST(test_memory_each_failed_allocation_keeps_the_place) {
-  cft_starve_each(&scenarios[_i]);
+  cft_starve_each(cft_starve_loop, &scenarios[_i]);
 }
 END_TEST
 
 START_TEST(test_memory_gone_for_a_while_keeps_the_place) {
-  cft_starve_seeds(&scenarios[_i], SEEDS);
+  cft_starve_seeds(cft_starve_loop, &scenarios[_i], SEEDS);
 }
 END_TEST
 

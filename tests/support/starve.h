@@ -51,15 +51,19 @@ typedef struct cft_starve {
    counts tell how it went. */
 void cft_starve_loop(const cft_starve *s, cft_failing *memory);
 
-/* Once for each allocation, which fails. */
-void cft_starve_each(const cft_starve *s);
-/* Once for each seed from 1 on: there is no memory for some calls in a row, up
-   to four times; where, how many and how far apart is made of the seed. */
-void cft_starve_seeds(const cft_starve *s, uint64_t seeds);
-
 /* The same with the memory of libcurl, from cft_starve_curl_init on, which
    comes before anything else of libcurl and the library. */
 void cft_starve_curl(const cft_starve *s, cft_failing *memory);
 void cft_starve_curl_init(void);
+
+typedef void cft_starve_fn(const cft_starve *s, cft_failing *memory);
+
+/* One of them, once for each allocation, which fails. */
+void cft_starve_each(cft_starve_fn *follow, const cft_starve *s);
+/* One of them, once for each seed from 1 on: there is no memory for some calls
+   in a row, up to four times; where, how many and how far apart is made of the
+   seed. */
+void cft_starve_seeds(cft_starve_fn *follow, const cft_starve *s,
+                      uint64_t seeds);
 
 #endif
