@@ -61,6 +61,9 @@ static void check_reads_back(const cfi_option *row, changefeed_options *o,
     return;
   default:
     now = *cfi_option_int(row, &o->set);
+    if (row->info.kind == CHANGEFEED_OPTION_INT)
+      CFT_FUZZ_CHECK(
+          now == strtoll(value != NULL ? value : row->info.defaults, NULL, 10));
     CFT_FUZZ_CHECK((now >= row->info.min && now <= row->info.max) ||
                    (now == 0 && row->info.zero != 0));
     (void)cfi_str_from_int(number, now);

@@ -19,7 +19,7 @@
 #include "reply.h"
 #include "str.h"
 
-enum { HOUR_MS = 3600000, HOUR_S = 3600, DATE_TEXT = 128 };
+enum { HOUR_MS = 3600000, DATE_TEXT = 128 };
 /* Of the year 9000: the C library's dates and ours have four digits of it. */
 static const int64_t LATEST_MS = INT64_C(221845392000000);
 
@@ -196,10 +196,14 @@ static void check_retry_after(const answer *a) {
     check_against_curl(a->retry_after, a->wall_ms, delay);
   for (uint64_t i = 0; i < 4; i++) {
     uint64_t h = cfi_str_hash(i, a->retry_after, strlen(a->retry_after));
-    int64_t at_s = a->wall_ms / 1000 + (int64_t)(h % (4 * HOUR_S)) - 2 * HOUR_S;
+    int64_t near_ms = (int64_t)(h % (4 * HOUR_MS)) - 2 * HOUR_MS;
+    int64_t any_s = (int64_t)((h >> 16) % (uint64_t)(LATEST_MS / 1000));
+    int64_t at_s = a->wall_ms / 1000 + near_ms / 1000;
 
     if (at_s >= 0)
       check_written(at_s, a->wall_ms);
+    if (any_s * 1000 >= near_ms)
+      check_written(any_s, any_s * 1000 - near_ms);
   }
 }
 
