@@ -13,6 +13,17 @@ enum { LATER_ROWS = 2, JUMP_MS = 1000, MAX_ROUNDS = 4000 };
 cft_starving cft_starving_now;
 static cft_starving *const r = &cft_starving_now;
 
+/* Also what was asked: that it comes to light what was not. */
+static void tell_requests(void) {
+  const cft_request *req;
+
+  for (size_t i = 0;
+       r->mini != NULL &&
+       (req = cft_peer_request(cft_mini_peer(r->mini), CFT_ANY, i)) != NULL;
+       i++)
+    (void)fprintf(stderr, "  connection %zu: %s\n", req->conn, req->line);
+}
+
 void cft_starve_complain(const char *file, int line, const char *format, ...) {
   char text[512];
   va_list args;
@@ -20,6 +31,7 @@ void cft_starve_complain(const char *file, int line, const char *format, ...) {
   va_start(args, format);
   (void)vsnprintf(text, sizeof text, format, args);
   va_end(args);
+  tell_requests();
   ck_abort_msg("%s: %zu call(s) from %zu on fail, %zu time(s), %zu between "
                "(%zu did): %s (%s:%d)",
                r->s->name, r->fails, r->fail_at, r->bursts, r->gap,
