@@ -12,8 +12,6 @@ set -u
 root=$CFT_SOURCE_DIR
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
-# The saves write small files only, many of them.
-[ -d /dev/shm ] && [ -w /dev/shm ] && export TMPDIR=/dev/shm
 read -ra flags <<<"${CFT_CFLAGS:-}"
 read -ra libraries < <(pkg-config --cflags --libs check libcurl yajl) || exit 1
 
@@ -72,6 +70,7 @@ plant new-copy-not-synced \
 plant directory-not-synced 's/number = sync_fd\(s->dir_fd\);/number = 0;/'
 plant written-in-place \
   's/O_EXCL/O_TRUNC/; s/write_new\(s, s->tmp, ".tmp"/write_new(s, s->name, ""/; s/renameat\(s->dir_fd, s->tmp, s->dir_fd, s->name\) != 0/false/'
+# shellcheck disable=SC2016 # $1 is perl's
 plant removed-before-renamed \
   's/(  if \(rc == CHANGEFEED_OK &&\n      renameat\()/  (void)unlinkat(s->dir_fd, s->name, 0);\n$1/'
 plant good-older-copy-removed \
