@@ -460,7 +460,8 @@ CHANGEFEED_EXTERN int changefeed_stop(changefeed *feed);
 
 /* Saves the acknowledged position now. TIMEOUT with checkpoint=couch: the save
    is under way, and stats.saves or stats.save_errors will tell. STORE when it
-   could not be saved, STATE when the feed keeps none, or is over. [loop] */
+   could not be saved, STATE when the feed keeps none, or is over, NOMEM.
+   [loop] */
 CHANGEFEED_EXTERN int changefeed_checkpoint(changefeed *feed);
 
 /* The Authorization header of the requests from the next one on, e.g. "Bearer
