@@ -1,9 +1,9 @@
 /*
- * The byte machine that cuts a body into rows. Inside a row only quotes,
- * escapes and depth count; what stands between rows is read by one small
- * machine for each mode. That the rows are JSON is for others to find out.
+ * The byte machine that cuts a body into rows: what stands between them is read
+ * by one small machine for each mode. That the rows are JSON is for others to
+ * find out.
  */
-#include "frame.h"
+#include "frame_row.h"
 
 #include <string.h>
 
@@ -38,27 +38,16 @@ static const char heartbeat[] = "heartbeat";
 /* matched when the name read is another one; longer than any of them */
 enum { NO_MATCH = 64 };
 
-static cfi_frame_kind fail(cfi_frame *f, cfi_frame_kind kind, const char *why) {
-  f->failed = kind;
-  f->why = why;
-  return kind;
-}
-
 static cfi_frame_kind bad(cfi_frame *f, const char *why) {
-  return fail(f, CFI_FRAME_BAD, why);
+  return cfi_frame_fail(f, CFI_FRAME_BAD, why);
 }
 
 static cfi_frame_kind begin_row(cfi_frame *f, bool stray) {
-  f->in_row = true;
-  f->row = f->pos;
-  f->stray = stray;
+  cfi_frame_begin_row(f, stray);
   return CFI_FRAME_MORE;
 }
 
-/* ---- inside a row ---- */
-
 static void row_ended(cfi_frame *f) {
-  f->in_row = false;
   switch (f->mode) {
   case CFI_FRAME_LIST:
     f->state = LIST_AFTER_ROW;
@@ -71,42 +60,6 @@ static void row_ended(cfi_frame *f) {
     break;
   }
   f->gap = false;
-}
-
-static cfi_frame_kind row_fault(cfi_frame *f, cfi_scan_result result) {
-  switch (result) {
-  case CFI_SCAN_TOO_DEEP:
-    return fail(f, CFI_FRAME_TOO_DEEP, "a row is nested too deep");
-  case CFI_SCAN_CONTROL:
-    return bad(f, "a string in a row holds a control character");
-  default:
-    return bad(f, "an event ends inside of its row");
-  }
-}
-
-static cfi_frame_kind scan_row(cfi_frame *f, const char *data, size_t len,
-                               cfi_frame_item *item) {
-  size_t held = len - f->row > f->max_row ? f->max_row : len - f->row;
-  size_t pos = f->pos - f->row;
-  cfi_scan_result result =
-      f->path->object(&f->scan, f->max_depth, f->mode == CFI_FRAME_EVENTS,
-                      data + f->row, held, &pos);
-
-  f->pos = f->row + pos;
-
-  if (result == CFI_SCAN_END) {
-    item->offset = f->row;
-    item->len = pos;
-    item->inner = f->scan.inner;
-    item->stray = f->stray;
-    row_ended(f);
-    return CFI_FRAME_ROW;
-  }
-  if (result != CFI_SCAN_MORE)
-    return row_fault(f, result);
-  if (pos >= f->max_row)
-    return fail(f, CFI_FRAME_TOO_LONG, "a row is longer than allowed");
-  return CFI_FRAME_MORE;
 }
 
 /* A line break on a line with nothing else is a heartbeat. */
@@ -127,8 +80,8 @@ static cfi_frame_kind keep(cfi_frame *f, char c) {
   case CFI_BUF_OK:
     return CFI_FRAME_MORE;
   case CFI_BUF_FULL:
-    return fail(f, CFI_FRAME_TOO_LONG,
-                "what stands around the rows is longer than allowed");
+    return cfi_frame_fail(f, CFI_FRAME_TOO_LONG,
+                          "what stands around the rows is longer than allowed");
   default:
     return CFI_FRAME_NOMEM;
   }
@@ -178,8 +131,8 @@ static void begin_member(cfi_frame *f) {
 
 static cfi_frame_kind open_value(cfi_frame *f) {
   if (f->outer == f->max_depth)
-    return fail(f, CFI_FRAME_TOO_DEEP,
-                "what stands around the rows is nested too deep");
+    return cfi_frame_fail(f, CFI_FRAME_TOO_DEEP,
+                          "what stands around the rows is nested too deep");
   if (f->outer++ == 0)
     begin_member(f);
   return CFI_FRAME_MORE;
@@ -253,10 +206,10 @@ static cfi_frame_kind end_rows(cfi_frame *f) {
 }
 
 static cfi_frame_kind between_rows(cfi_frame *f, char c) {
-  if (cfi_str_is_space(c))
-    return CFI_FRAME_MORE;
   if (c == '{')
     return begin_row(f, f->state == LIST_AFTER_ROW);
+  if (cfi_str_is_space(c))
+    return CFI_FRAME_MORE;
   if (c == ']' && f->state != LIST_NEXT_ROW)
     return end_rows(f);
   if (c != ',' || f->state != LIST_AFTER_ROW)
@@ -293,12 +246,12 @@ static cfi_frame_kind list_byte(cfi_frame *f, char c) {
 /* ---- LINES ---- */
 
 static cfi_frame_kind lines_byte(cfi_frame *f, char c) {
+  if (c == '{')
+    return begin_row(f, !f->gap);
   if (cfi_str_is_space(c)) {
     f->gap = true;
     return CFI_FRAME_MORE;
   }
-  if (c == '{')
-    return begin_row(f, !f->gap);
   return bad(f, c == '<' ? "a line begins with '<': HTML, not a feed"
                          : "a line does not begin with '{'");
 }
@@ -462,11 +415,13 @@ cfi_frame_kind cfi_frame_next(cfi_frame *f, const char *data, size_t len,
   memset(item, 0, sizeof *item);
   while (kind == CFI_FRAME_MORE && f->pos < len) {
     if (f->in_row) {
-      kind = scan_row(f, data, len, item);
+      kind = cfi_frame_look_at_row(f, data, len, item);
+      if (kind == CFI_FRAME_ROW)
+        row_ended(f);
       continue;
     }
     kind = step(f, data[f->pos]);
-    /* A row's first byte is left to scan_row, one that found no memory to the
+    /* A row's first byte is the row's own, one that found no memory to the
        next call. */
     if ((kind == CFI_FRAME_MORE || kind == CFI_FRAME_TAIL) && !f->in_row)
       f->pos++;

@@ -1,14 +1,14 @@
 /*
  * Finds where rows begin and end in a body that arrives in pieces, by quotes,
- * escapes and depth. A cursor remembers how far it has read: no byte is looked
- * at twice, whatever the pieces. It knows nothing of what a row means, and
- * copies nothing but the envelope around the rows of a list.
+ * escapes and depth. A cursor remembers how far it has read and never goes back,
+ * whatever the pieces. It does not say what a row means, and copies nothing but
+ * the envelope around the rows of a list.
  */
 #ifndef CFI_FRAME_H
 #define CFI_FRAME_H
 
 #include "buf.h"
-#include "scan.h"
+#include "row_direct.h"
 
 typedef enum cfi_frame_mode {
   CFI_FRAME_LIST,  /* {"results":[row,row],"last_seq":..}: normal, longpoll */
@@ -29,7 +29,9 @@ typedef enum cfi_frame_kind {
 typedef struct cfi_frame_item {
   size_t offset; /* ROW: of its {, in the bytes given */
   size_t len;
-  size_t inner; /* ROW: see cfi_scan; for cfi_row_parse_framed */
+  size_t inner; /* ROW: see cfi_scan */
+  /* ROW: what was found on the way, or NULL; until the next call */
+  const cfi_row_places *places;
   /* ROW: nothing stood between it and the row before, or it stood where no row
      belongs (a list without its comma, an event without "data:"). Only a
      server's error object may do that. */
@@ -50,7 +52,8 @@ typedef struct cfi_frame {
   int member; /* LIST: which part of a member of the envelope is read */
   cfi_frame_kind failed; /* MORE: not yet */
   const char *why;
-  cfi_scan scan;  /* within the row */
+  cfi_scan scan; /* within the row */
+  cfi_row_places places;
   size_t outer;   /* depth within the envelope */
   size_t matched; /* bytes of a name that agree so far */
   bool in_row, stray;

@@ -39,6 +39,7 @@ typedef struct cfi_row {
 } cfi_row;
 
 typedef struct cfi_row_parser cfi_row_parser;
+typedef struct cfi_row_places cfi_row_places; /* see row_direct.h */
 
 /* NULL without memory. */
 cfi_row_parser *cfi_row_parser_new(const cfi_alloc *alloc, size_t max_depth);
@@ -47,14 +48,14 @@ void cfi_row_parser_free(cfi_row_parser *p);
 /* text must not change while it runs. Rows parsed before stay valid. */
 cfi_row_kind cfi_row_parse(cfi_row_parser *p, cfi_row_source source,
                            const char *text, size_t len, cfi_row *out);
-/* The same for a row that a frame with the parser's max_depth has cut, with its
-   item's inner. If the row is written as CouchDB writes rows, its document is
-   not read again: of that, what the frame has seen is certain (its strings end,
-   no control character is in them, as many brackets close as open), and nothing
-   else. inner 0: as cfi_row_parse. */
+/* The same for a row that a frame with the parser's max_depth has cut, with
+   what its item tells. If the row is written as CouchDB writes rows, its
+   document is not read again: of that, what the frame has seen is certain (its
+   strings end, no control character is in them, as many brackets close as
+   open), and nothing else. inner 0, places NULL: as cfi_row_parse. */
 cfi_row_kind cfi_row_parse_framed(cfi_row_parser *p, cfi_row_source source,
                                   const char *text, size_t len, size_t inner,
-                                  cfi_row *out);
+                                  const cfi_row_places *places, cfi_row *out);
 /* The reference: by the JSON parser alone. What the others answer is this. */
 cfi_row_kind cfi_row_parse_by_json(cfi_row_parser *p, cfi_row_source source,
                                    const char *text, size_t len, cfi_row *out);

@@ -1,7 +1,7 @@
 /*
- * A cursor that passes over the words of a canonical row and notes where its
- * strings are. Then one piece of memory is made for all of them: the front of
- * the row is copied as it is, and a '\0' put in place of each closing quote.
+ * A cursor that passes over the words of a row and notes where its strings are.
+ * Later one piece of memory is made for all of them: the front of the row is
+ * copied as it is, and a '\0' put in place of each closing quote.
  */
 #include "row_direct.h"
 
@@ -10,13 +10,39 @@
 
 #include "str.h"
 
+enum { DEPTH = 3 }; /* of a row, its document aside */
+
 typedef struct cursor {
   const cfi_scan_path *path;
-  const char *at, *end;
+  const char *text, *at, *end;
 } cursor;
 
+/* Compares by loads of fixed sizes, which may overlap: len is a constant where
+   this is called, and a call of memcmp costs more than all of it. */
+static inline bool same_word(const char *a, const char *b, size_t len) {
+  uint64_t a8[2], b8[2];
+  uint32_t a4[2], b4[2];
+
+  if (len >= 8) {
+    memcpy(&a8[0], a, 8);
+    memcpy(&a8[1], a + len - 8, 8);
+    memcpy(&b8[0], b, 8);
+    memcpy(&b8[1], b + len - 8, 8);
+    return a8[0] == b8[0] && a8[1] == b8[1];
+  }
+  if (len >= 4) {
+    memcpy(&a4[0], a, 4);
+    memcpy(&a4[1], a + len - 4, 4);
+    memcpy(&b4[0], b, 4);
+    memcpy(&b4[1], b + len - 4, 4);
+    return a4[0] == b4[0] && a4[1] == b4[1];
+  }
+  return a[0] == b[0] && a[len - 1] == b[len - 1] && a[len / 2] == b[len / 2];
+}
+
+/* len: 1 to 16. */
 static inline bool pass(cursor *c, const char *word, size_t len) {
-  if ((size_t)(c->end - c->at) < len || memcmp(c->at, word, len) != 0)
+  if ((size_t)(c->end - c->at) < len || !same_word(c->at, word, len))
     return false;
   c->at += len;
   return true;
@@ -25,116 +51,147 @@ static inline bool pass(cursor *c, const char *word, size_t len) {
 #define PASS(c, word) pass(c, word, sizeof word - 1)
 
 /* From behind a string's first quote. What has an escape is not ours. */
-static bool pass_string(cursor *c, changefeed_str *out) {
-  bool ascii = true;
-  const char *stop = c->path->plain(c->at, c->end, &ascii);
+static bool pass_string(cursor *c, cfi_piece *out) {
+  const char *begin = c->at;
+  cfi_scan_text found = c->path->plain(begin, c->end);
 
-  if (stop == c->end || *stop != '"')
+  if (found.end == c->end || *found.end != '"')
     return false;
-  out->data = c->at;
-  out->len = (size_t)(stop - c->at);
-  c->at = stop + 1;
-  return ascii || cfi_str_is_utf8(out->data, out->len);
+  out->at = (size_t)(begin - c->text);
+  out->len = (size_t)(found.end - begin);
+  c->at = found.end + 1;
+  return found.ascii || cfi_str_is_utf8(begin, out->len);
 }
 
 /* A number is an integer, as each CouchDB that counts writes it. */
-static bool pass_number(cursor *c, changefeed_str *out) {
+static bool pass_number(cursor *c, cfi_piece *out) {
   const char *begin = c->at;
 
   while (c->at < c->end && *c->at >= '0' && *c->at <= '9')
     c->at++;
-  out->data = begin;
+  out->at = (size_t)(begin - c->text);
   out->len = (size_t)(c->at - begin);
   return out->len == 1 || (out->len != 0 && *begin != '0');
 }
 
-static bool pass_position(cursor *c, changefeed_str *out) {
+static bool pass_position(cursor *c, cfi_piece *out) {
+  out->at = out->len = 0;
   if (PASS(c, "\""))
     return pass_string(c, out);
   return PASS(c, "null") || pass_number(c, out);
 }
 
+#define CHANGES_BEGIN ",\"changes\":["
 #define REV_BEGINS "{\"rev\":\""
 #define REV_ENDS "}," /* and another comes */
 
-/* "changes": where its revisions are. */
-typedef struct rev_places {
-  const char *first;
-  changefeed_str last;
-  size_t count;
-} rev_places;
-
-static bool pass_revs(cursor *c, rev_places *revs) {
+static bool pass_revs(cursor *c, cfi_row_places *p) {
+  p->rev_count = 0;
+  if (!PASS(c, CHANGES_BEGIN))
+    return false;
   do {
-    if (!PASS(c, REV_BEGINS) || !pass_string(c, &revs->last))
+    if (!PASS(c, REV_BEGINS) || !pass_string(c, &p->last_rev))
       return false;
-    if (revs->count++ == 0)
-      revs->first = revs->last.data;
+    if (p->rev_count++ == 0)
+      p->first_rev = p->last_rev.at;
   } while (PASS(c, REV_ENDS));
   return PASS(c, "}]");
 }
 
-/* A document that is the last member ends where the row does: nothing else
-   directly within the row begins behind its first brace. */
-static bool pass_doc(cursor *c, const char *text, size_t inner, cfi_row *out) {
-  size_t begin = (size_t)(c->at - text);
-
-  if (PASS(c, "null"))
-    return true;
-  if (begin != inner || c->end - c->at < 3 || *c->at != '{' ||
-      c->end[-2] != '}')
+/* Up to the end of the row, or to the first brace of its document. */
+static bool pass_change(cursor *c, cfi_row_places *p) {
+  p->source = CFI_ROW_OF_DATABASE;
+  p->doc = p->end = 0;
+  if (!PASS(c, "{\"seq\":") || !pass_position(c, &p->seq) ||
+      !PASS(c, ",\"id\":\"") || !pass_string(c, &p->id) || p->id.len == 0 ||
+      !pass_revs(c, p))
     return false;
-  out->doc_offset = begin;
-  out->doc_len = (size_t)(c->end - c->at) - 1;
-  c->at = c->end - 1;
+  p->deleted = PASS(c, ",\"deleted\":true");
+  if (PASS(c, ",\"doc\":") && !PASS(c, "null")) {
+    p->doc = (size_t)(c->at - c->text);
+    return c->at < c->end && *c->at == '{';
+  }
+  if (!PASS(c, "}"))
+    return false;
+  p->end = (size_t)(c->at - c->text);
   return true;
 }
 
-static bool pass_change(cursor *c, const char *text, size_t inner, cfi_row *out,
-                        rev_places *revs) {
-  if (!PASS(c, "{\"seq\":") || !pass_position(c, &out->seq) ||
-      !PASS(c, ",\"id\":\"") || !pass_string(c, &out->id) ||
-      !PASS(c, ",\"changes\":[") || !pass_revs(c, revs))
+static bool pass_update(cursor *c, cfi_row_places *p) {
+  static const char deleted[] = "deleted";
+  cfi_piece type;
+
+  p->source = CFI_ROW_OF_DB_UPDATES;
+  p->doc = p->rev_count = 0;
+  if (!PASS(c, "{\"db_name\":\"") || !pass_string(c, &p->id) ||
+      p->id.len == 0 || !PASS(c, ",\"type\":\"") || !pass_string(c, &type) ||
+      !PASS(c, ",\"seq\":") || !pass_position(c, &p->seq) || !PASS(c, "}"))
     return false;
-  out->deleted = PASS(c, ",\"deleted\":true");
-  if (PASS(c, ",\"doc\":") && !pass_doc(c, text, inner, out))
-    return false;
-  return PASS(c, "}") && c->at == c->end;
+  p->deleted = type.len == sizeof deleted - 1 &&
+               memcmp(c->text + type.at, deleted, type.len) == 0;
+  p->end = (size_t)(c->at - c->text);
+  return true;
 }
 
-static bool pass_update(cursor *c, cfi_row *out) {
-  changefeed_str type;
+cfi_scan_result cfi_row_find(const cfi_scan_path *path, cfi_scan *s,
+                             size_t max_depth, bool one_line, const char *text,
+                             size_t held, size_t *pos, cfi_row_places *out) {
+  cursor c = {path, text, text, text + held};
 
-  if (!PASS(c, "{\"db_name\":\"") || !pass_string(c, &out->id) ||
-      !PASS(c, ",\"type\":\"") || !pass_string(c, &type) ||
-      !PASS(c, ",\"seq\":") || !pass_position(c, &out->seq))
+  if (max_depth < DEPTH || !pass_change(&c, out)) {
+    out->doc = out->end = 0;
+    return CFI_SCAN_MORE;
+  }
+  if (out->end != 0) {
+    *s = (cfi_scan){0, out->first_rev - (sizeof "[" REV_BEGINS - 1), false,
+                    false};
+    *pos = out->end;
+    return CFI_SCAN_END;
+  }
+  *s = (cfi_scan){1, 0, false, false};
+  *pos = out->doc;
+  return path->object(s, max_depth, one_line, text, held, pos);
+}
+
+/* A document that is the last member ends where the row does: nothing else
+   directly within the row begins behind its first brace. */
+bool cfi_row_find_end(cfi_row_places *p, const char *text, size_t len,
+                      size_t inner) {
+  if (p->doc != 0 && p->doc == inner && text[len - 1] == '}' &&
+      text[len - 2] == '}')
+    p->end = len;
+  return p->end == len;
+}
+
+bool cfi_row_find_whole(const cfi_scan_path *path, cfi_row_source source,
+                        size_t max_depth, const char *text, size_t len,
+                        size_t inner, cfi_row_places *out) {
+  cursor c = {path, text, text, text + len};
+
+  if (max_depth < DEPTH)
     return false;
-  out->deleted = cfi_str_equal(type, "deleted");
-  return PASS(c, "}") && c->at == c->end;
+  if (!(source == CFI_ROW_OF_DATABASE ? pass_change(&c, out)
+                                      : pass_update(&c, out)))
+    return false;
+  return cfi_row_find_end(out, text, len, inner);
 }
 
 /* ---- the copy ---- */
 
-/* s is a piece of text, and shall be that of its copy. */
-static void move(changefeed_str *s, const char *text, char *copy) {
-  char *moved;
-
-  if (s->data == NULL)
+static void move(const cfi_piece *piece, char *copy, changefeed_str *out) {
+  if (piece->at == 0)
     return;
-  moved = copy + (s->data - text);
-  moved[s->len] = '\0';
-  s->data = moved;
+  out->data = copy + piece->at;
+  out->len = piece->len;
+  copy[piece->at + piece->len] = '\0';
 }
 
 /* Each ends at the first quote: there are no escapes. */
-static void move_revs(const rev_places *from, const char *text, char *copy,
+static void move_revs(const cfi_row_places *p, char *copy,
                       changefeed_str *revs) {
-  char *at = copy + (from->first - text), *last;
+  char *at = copy + p->first_rev, *last = copy + p->last_rev.at;
 
-  revs[from->count - 1] = from->last;
-  move(&revs[from->count - 1], text, copy);
-  last = copy + (from->last.data - text);
-  for (size_t i = 0; i + 1 < from->count; i++) {
+  for (size_t i = 0; i + 1 < p->rev_count; i++) {
     char *end = memchr(at, '"', (size_t)(last - at));
 
     *end = '\0';
@@ -142,56 +199,38 @@ static void move_revs(const rev_places *from, const char *text, char *copy,
     revs[i].len = (size_t)(end - at);
     at = end + (sizeof "\"" REV_ENDS REV_BEGINS - 1);
   }
+  move(&p->last_rev, copy, &revs[p->rev_count - 1]);
 }
 
-/* Up to the byte behind the last string, which gives its place to a '\0'. */
-static size_t copied_len(const char *text, const cfi_row *row,
-                         const rev_places *revs) {
-  const changefeed_str *last = revs->count != 0        ? &revs->last
-                               : row->seq.data != NULL ? &row->seq
-                                                       : &row->id;
-
-  return (size_t)(last->data - text) + last->len + 1;
-}
-
-static bool copy_strings(cfi_arena *texts, const char *text,
-                         const rev_places *found, cfi_row *row) {
-  size_t len = copied_len(text, row, found), size;
+bool cfi_row_copy(cfi_arena *texts, const char *text, const cfi_row_places *p,
+                  cfi_row *out) {
+  const cfi_piece *last = p->rev_count != 0 ? &p->last_rev
+                          : p->seq.at != 0  ? &p->seq
+                                            : &p->id;
+  /* With the byte behind the last string, which gives its place to a '\0'. */
+  size_t len = last->at + last->len + 1, size;
   changefeed_str *revs;
   char *copy;
 
-  if (found->count > (SIZE_MAX - len) / sizeof *revs)
+  if (p->rev_count > (SIZE_MAX - len) / sizeof *revs)
     return false;
-  size = found->count * sizeof *revs;
+  size = p->rev_count * sizeof *revs;
   revs = cfi_arena_get(texts, size + len);
   if (revs == NULL)
     return false;
   copy = (char *)revs + size;
   memcpy(copy, text, len);
-  if (found->count != 0) {
-    move_revs(found, text, copy, revs);
-    row->revs = revs;
-    row->rev_count = found->count;
+  if (p->rev_count != 0) {
+    move_revs(p, copy, revs);
+    out->revs = revs;
+    out->rev_count = p->rev_count;
   }
-  move(&row->seq, text, copy);
-  move(&row->id, text, copy);
+  move(&p->seq, copy, &out->seq);
+  move(&p->id, copy, &out->id);
+  out->deleted = p->deleted;
+  if (p->doc != 0) {
+    out->doc_offset = p->doc;
+    out->doc_len = p->end - 1 - p->doc;
+  }
   return true;
-}
-
-cfi_direct cfi_row_direct(cfi_arena *texts, const cfi_scan_path *path,
-                          cfi_row_source source, const char *text, size_t len,
-                          size_t inner, cfi_row *out) {
-  cursor c = {path, text, text + len};
-  rev_places revs = {NULL, {NULL, 0}, 0};
-  cfi_row row = *out;
-
-  if (!(source == CFI_ROW_OF_DATABASE
-            ? pass_change(&c, text, inner, &row, &revs)
-            : pass_update(&c, &row)) ||
-      row.id.len == 0)
-    return CFI_DIRECT_DECLINED;
-  if (!copy_strings(texts, text, &revs, &row))
-    return CFI_DIRECT_NOMEM;
-  *out = row;
-  return CFI_DIRECT_TAKEN;
 }

@@ -126,7 +126,7 @@ static cfi_scan_result object(cfi_scan *s, size_t max_depth, bool one_line,
   return result;
 }
 
-static const char *plain(const char *p, const char *end, bool *ascii) {
+static cfi_scan_text plain(const char *p, const char *end) {
   const char *stop = skip_plain(p, end);
   const uint64_t highs = UINT64_C(0x8080808080808080);
   uint64_t seen = 0, word;
@@ -137,8 +137,7 @@ static const char *plain(const char *p, const char *end, bool *ascii) {
   }
   for (; p < stop; p++)
     seen |= (unsigned char)*p;
-  *ascii = *ascii && (seen & highs) == 0;
-  return stop;
+  return (cfi_scan_text){stop, (seen & highs) == 0};
 }
 
 const cfi_scan_path cfi_scan_portable = {"portable", object, plain};

@@ -26,6 +26,11 @@ typedef enum cfi_scan_result {
   CFI_SCAN_BREAK     /* a line break where one_line forbids it */
 } cfi_scan_result;
 
+typedef struct cfi_scan_text {
+  const char *end;
+  bool ascii;
+} cfi_scan_text;
+
 typedef struct cfi_scan_path {
   const char *name;
   /* Looks at data from *pos to len, and moves *pos behind the last byte looked
@@ -34,9 +39,9 @@ typedef struct cfi_scan_path {
      use after the other results. */
   cfi_scan_result (*object)(cfi_scan *s, size_t max_depth, bool one_line,
                             const char *data, size_t len, size_t *pos);
-  /* The first quote, backslash or control character from p on, or end. Clears
-   *ascii when a byte before it is none of ASCII. */
-  const char *(*plain)(const char *p, const char *end, bool *ascii);
+  /* From p on: the first quote, backslash or control character, or end; and
+     whether all before it is ASCII. */
+  cfi_scan_text (*plain)(const char *p, const char *end);
 } cfi_scan_path;
 
 /* The fastest path of this processor. */

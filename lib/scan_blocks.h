@@ -1,10 +1,12 @@
 /*
  * Objects by blocks of 64 bytes, for the paths that can look at so many at
  * once. A file that includes this defines BLOCK_TARGET, the attribute of its
- * functions, and before that struct block's makers:
+ * functions, and behind it what depends on the processor:
  *
  *   struct block look(const char *p)       what the 64 bytes at p are
+ *   struct text look_at_text(const char *p) and of the TEXT bytes
  *   uint64_t below_xor(uint64_t bits)      bit i: parity of bits 0 to i
+ *   size_t count(uint64_t bits)            how many are set
  *
  * Whatever is odd in a block goes the portable path, which thereby decides what
  * all paths answer.
@@ -19,105 +21,127 @@
 
 enum { BLOCK = 64 };
 
+/* All of a path is one loop that keeps its state in registers. */
+#define BLOCK_INLINE BLOCK_TARGET static inline __attribute__((always_inline))
+
 /* A bit for each byte, the first one lowest. */
 struct block {
   uint64_t quote, backslash, control, open, close;
 };
 
-BLOCK_TARGET static inline struct block look(const char *p);
-BLOCK_TARGET static inline uint64_t below_xor(uint64_t bits);
+/* What plain asks of TEXT bytes. */
+struct text {
+  uint64_t stop, not_ascii;
+};
+
+BLOCK_INLINE struct block look(const char *p);
+BLOCK_INLINE struct text look_at_text(const char *p);
+BLOCK_INLINE uint64_t below_xor(uint64_t bits);
+BLOCK_INLINE size_t count(uint64_t bits);
+
+/* cfi_scan as the loop keeps it. */
+struct walk {
+  size_t depth, inner;
+  uint64_t string;  /* all ones within a string, otherwise 0 */
+  uint64_t escaped; /* 1 or 0 */
+};
+
+typedef enum step { STEP_ON, STEP_END, STEP_ODD } step;
 
 /* Which of the backslashes escape the byte behind them: each second one of a
    run, counted from its begin. Adding at the begins of runs carries through
    them; where it comes out tells whether a run is odd. */
-BLOCK_TARGET static inline uint64_t escaping(uint64_t backslash, bool escaped) {
+BLOCK_INLINE uint64_t escaping(uint64_t backslash, uint64_t escaped) {
   const uint64_t odd = UINT64_C(0xaaaaaaaaaaaaaaaa);
-  uint64_t begins = backslash & ~(uint64_t)escaped;
+  uint64_t begins = backslash & ~escaped;
   uint64_t codes = (((begins << 1) | odd) - begins) ^ odd;
 
   return codes & backslash;
 }
 
-/* What came of the brackets of one block. */
-typedef enum nesting { NEST_ON, NEST_END, NEST_ODD } nesting;
-
 /* One bracket after the other: needed only where the object may end, or a value
    directly within it begins. */
-BLOCK_TARGET static inline nesting each_bracket(cfi_scan *s, size_t max_depth,
-                                                uint64_t open, uint64_t close,
-                                                size_t at, unsigned *end) {
+BLOCK_INLINE step each_bracket(struct walk *w, size_t max_depth, uint64_t open,
+                               uint64_t close, size_t at, unsigned *end) {
   for (uint64_t rest = open | close; rest != 0; rest &= rest - 1) {
     unsigned bit = (unsigned)__builtin_ctzll(rest);
 
     if ((close >> bit & 1) == 0) {
-      if (s->depth == max_depth)
-        return NEST_ODD;
-      if (s->depth++ <= 1)
-        s->inner = at + bit;
-    } else if (--s->depth == 0) {
+      if (w->depth == max_depth)
+        return STEP_ODD;
+      if (w->depth++ <= 1)
+        w->inner = at + bit;
+    } else if (--w->depth == 0) {
       *end = bit;
-      return NEST_END;
+      return STEP_END;
     }
   }
-  return NEST_ON;
+  return STEP_ON;
 }
 
-BLOCK_TARGET static inline nesting brackets(cfi_scan *s, size_t max_depth,
-                                            uint64_t open, uint64_t close,
-                                            size_t at, unsigned *end) {
+BLOCK_INLINE step brackets(struct walk *w, size_t max_depth, uint64_t open,
+                           uint64_t close, size_t at, unsigned *end) {
   size_t opened, closed;
 
   if ((open | close) == 0)
-    return NEST_ON;
-  opened = (size_t)__builtin_popcountll(open);
-  closed = (size_t)__builtin_popcountll(close);
-  if (s->depth <= closed + 1 || max_depth - s->depth < opened)
-    return each_bracket(s, max_depth, open, close, at, end);
-  s->depth += opened;
-  s->depth -= closed;
-  return NEST_ON;
+    return STEP_ON;
+  opened = count(open);
+  closed = count(close);
+  if (w->depth <= closed + 1 || max_depth - w->depth < opened)
+    return each_bracket(w, max_depth, open, close, at, end);
+  w->depth = w->depth + opened - closed;
+  return STEP_ON;
 }
 
-/* One block of n bytes, of which p has 64. */
-BLOCK_TARGET static inline nesting one_block(cfi_scan *s, size_t max_depth,
-                                             bool one_line, const char *p,
-                                             size_t n, size_t at,
-                                             unsigned *end) {
+/* The block at p, of which n bytes count and the others are spaces; at is its
+   place in the object. ODD: w is of no use any more. */
+BLOCK_INLINE step one_block(struct walk *w, size_t max_depth, bool one_line,
+                            const char *p, size_t n, size_t at, unsigned *end) {
   struct block b = look(p);
-  uint64_t escape = 0, escaped = s->escaped, string, odd;
-  cfi_scan next = *s;
-  nesting result;
+  uint64_t escape = 0, escaped = w->escaped, string, odd;
+  step result;
 
   if ((b.backslash | escaped) != 0) {
-    escape = escaping(b.backslash, s->escaped);
+    escape = escaping(b.backslash, escaped);
     escaped |= escape << 1;
   }
-  string = below_xor(b.quote & ~escaped) ^ (s->in_string ? ~UINT64_C(0) : 0);
-  result =
-      brackets(&next, max_depth, b.open & ~string, b.close & ~string, at, end);
+  string = below_xor(b.quote & ~escaped) ^ w->string;
+  result = brackets(w, max_depth, b.open & ~string, b.close & ~string, at, end);
   odd = (b.backslash & ~string) | (one_line ? b.control : b.control & string);
-  if (result == NEST_END)
-    odd &= (UINT64_C(1) << *end) - 1;
-  if (odd != 0 || result == NEST_ODD)
-    return NEST_ODD;
-  next.in_string = string >> 63 != 0;
-  next.escaped = (escape >> (n - 1) & 1) != 0;
-  *s = next;
+  if (odd != 0) {
+    /* What is behind the end is not the object's. */
+    if (result != STEP_END || (odd & ((UINT64_C(1) << *end) - 1)) != 0)
+      return STEP_ODD;
+  }
+  w->string = 0 - (string >> 63);
+  w->escaped = escape >> (n - 1) & 1;
   return result;
 }
 
-BLOCK_TARGET static cfi_scan_result by_blocks(cfi_scan *state, size_t max_depth,
+/* A block the portable way. */
+BLOCK_TARGET static __attribute__((noinline)) cfi_scan_result
+odd_block(cfi_scan *s, const struct walk *w, size_t max_depth, bool one_line,
+          const char *data, size_t len, size_t *at) {
+  s->depth = w->depth;
+  s->inner = w->inner;
+  s->in_string = w->string != 0;
+  s->escaped = w->escaped != 0;
+  return cfi_scan_portable.object(s, max_depth, one_line, data, len, at);
+}
+
+BLOCK_TARGET static cfi_scan_result by_blocks(cfi_scan *s, size_t max_depth,
                                               bool one_line, const char *data,
                                               size_t len, size_t *pos) {
+  struct walk w = {s->depth, s->inner, 0 - (uint64_t)s->in_string, s->escaped};
   size_t at = *pos;
-  cfi_scan s = *state;
-  cfi_scan_result result = CFI_SCAN_MORE;
 
-  while (at < len && result == CFI_SCAN_MORE) {
+  while (at < len) {
     size_t n = len - at < BLOCK ? len - at : BLOCK;
     const char *p = data + at;
+    struct walk next = w;
     char last[BLOCK];
     unsigned end = 0;
+    step result;
 
     if (n < BLOCK) {
       /* Spaces mean nothing, wherever they are. */
@@ -125,24 +149,49 @@ BLOCK_TARGET static cfi_scan_result by_blocks(cfi_scan *state, size_t max_depth,
       memcpy(last, p, n);
       p = last;
     }
-    switch (one_block(&s, max_depth, one_line, p, n, at, &end)) {
-    case NEST_ON:
-      at += n;
-      break;
-    case NEST_END:
-      at += end + 1;
-      s.in_string = s.escaped = false;
-      result = CFI_SCAN_END;
-      break;
-    case NEST_ODD:
-      result =
-          cfi_scan_portable.object(&s, max_depth, one_line, data, at + n, &at);
-      break;
+    result = one_block(&next, max_depth, one_line, p, n, at, &end);
+    if (result == STEP_END) {
+      *pos = at + end + 1;
+      *s = (cfi_scan){0, next.inner, false, false};
+      return CFI_SCAN_END;
     }
+    if (result == STEP_ODD) {
+      cfi_scan_result found =
+          odd_block(s, &w, max_depth, one_line, data, at + n, &at);
+
+      if (found != CFI_SCAN_MORE) {
+        *pos = at;
+        return found;
+      }
+      next = (struct walk){s->depth, s->inner, 0 - (uint64_t)s->in_string,
+                           s->escaped};
+    } else {
+      at += n;
+    }
+    w = next;
   }
-  *state = s;
+  *s = (cfi_scan){w.depth, w.inner, w.string != 0, w.escaped != 0};
   *pos = at;
-  return result;
+  return CFI_SCAN_MORE;
+}
+
+BLOCK_TARGET static cfi_scan_text plain(const char *p, const char *end) {
+  uint64_t not_ascii = 0;
+  cfi_scan_text rest;
+
+  for (; end - p >= TEXT; p += TEXT) {
+    struct text t = look_at_text(p);
+
+    if (t.stop != 0) {
+      /* Only what is before the first stop counts. */
+      not_ascii |= t.not_ascii & (t.stop ^ (t.stop - 1));
+      return (cfi_scan_text){p + __builtin_ctzll(t.stop), not_ascii == 0};
+    }
+    not_ascii |= t.not_ascii;
+  }
+  rest = cfi_scan_portable.plain(p, end);
+  rest.ascii = rest.ascii && not_ascii == 0;
+  return rest;
 }
 
 #endif

@@ -8,16 +8,17 @@
 #include <arm_neon.h>
 
 #define BLOCK_TARGET
+enum { TEXT = 64 };
 #include "scan_blocks.h"
 
-static inline uint8x16_t load(const char *p) {
+BLOCK_INLINE uint8x16_t load(const char *p) {
   return vld1q_u8((const uint8_t *)p);
 }
 
 /* NEON has no instruction that takes a bit of each byte: keep another bit of
    each of eight neighbours, and add them up in pairs. */
-static inline uint64_t bits(uint8x16_t a, uint8x16_t b, uint8x16_t c,
-                            uint8x16_t d) {
+BLOCK_INLINE uint64_t bits(uint8x16_t a, uint8x16_t b, uint8x16_t c,
+                           uint8x16_t d) {
   static const uint8_t places[16] = {1, 2, 4, 8, 16, 32, 64, 128,
                                      1, 2, 4, 8, 16, 32, 64, 128};
   uint8x16_t place = vld1q_u8(places);
@@ -29,14 +30,14 @@ static inline uint64_t bits(uint8x16_t a, uint8x16_t b, uint8x16_t c,
   return vgetq_lane_u64(vreinterpretq_u64_u8(low), 0);
 }
 
-static inline uint64_t equal(const uint8x16_t v[4], uint8_t byte) {
+BLOCK_INLINE uint64_t equal(const uint8x16_t v[4], uint8_t byte) {
   uint8x16_t c = vdupq_n_u8(byte);
 
   return bits(vceqq_u8(v[0], c), vceqq_u8(v[1], c), vceqq_u8(v[2], c),
               vceqq_u8(v[3], c));
 }
 
-static inline struct block look(const char *p) {
+BLOCK_INLINE struct block look(const char *p) {
   const uint8x16_t space = vdupq_n_u8(0x20);
   uint8x16_t v[4];
   struct block b;
@@ -55,27 +56,31 @@ static inline struct block look(const char *p) {
   return b;
 }
 
-static inline uint64_t below_xor(uint64_t value) {
+BLOCK_INLINE uint8x16_t stops(uint8x16_t v) {
+  return vorrq_u8(
+      vorrq_u8(vceqq_u8(v, vdupq_n_u8('"')), vceqq_u8(v, vdupq_n_u8('\\'))),
+      vcltq_u8(v, vdupq_n_u8(0x20)));
+}
+
+BLOCK_INLINE struct text look_at_text(const char *p) {
+  const uint8x16_t high = vdupq_n_u8(0x80);
+  uint8x16_t v[4];
+
+  for (int i = 0; i < 4; i++)
+    v[i] = load(p + 16 * i);
+  return (struct text){bits(stops(v[0]), stops(v[1]), stops(v[2]), stops(v[3])),
+                       bits(vcgeq_u8(v[0], high), vcgeq_u8(v[1], high),
+                            vcgeq_u8(v[2], high), vcgeq_u8(v[3], high))};
+}
+
+BLOCK_INLINE uint64_t below_xor(uint64_t value) {
   for (unsigned by = 1; by < 64; by *= 2)
     value ^= value << by;
   return value;
 }
 
-static const char *plain(const char *p, const char *end, bool *ascii) {
-  uint8x16_t seen = vdupq_n_u8(0);
-
-  for (; end - p >= 16; p += 16) {
-    uint8x16_t v = load(p);
-    uint8x16_t stops = vorrq_u8(
-        vorrq_u8(vceqq_u8(v, vdupq_n_u8('"')), vceqq_u8(v, vdupq_n_u8('\\'))),
-        vcltq_u8(v, vdupq_n_u8(0x20)));
-
-    if (vmaxvq_u8(stops) != 0)
-      break;
-    seen = vorrq_u8(seen, v);
-  }
-  *ascii = *ascii && vmaxvq_u8(seen) < 0x80;
-  return cfi_scan_portable.plain(p, end, ascii);
+BLOCK_INLINE size_t count(uint64_t value) {
+  return (size_t)__builtin_popcountll(value);
 }
 
 const cfi_scan_path cfi_scan_neon = {"neon", by_blocks, plain};

@@ -8,62 +8,97 @@
 #include <emmintrin.h>
 
 #define BLOCK_TARGET
+enum { TEXT = 16 };
 #include "scan_blocks.h"
 
-static inline __m128i load(const char *p) {
+BLOCK_INLINE __m128i load(const char *p) {
   return _mm_loadu_si128((const __m128i *)(const void *)p);
 }
 
-static inline __m128i all(int c) { return _mm_set1_epi8((char)c); }
+BLOCK_INLINE __m128i all(int c) { return _mm_set1_epi8((char)c); }
 
-static inline uint64_t bits(__m128i v) {
-  return (unsigned)_mm_movemask_epi8(v);
-}
+BLOCK_INLINE uint64_t bits(__m128i v) { return (unsigned)_mm_movemask_epi8(v); }
 
-static inline __m128i controls(__m128i v) {
+BLOCK_INLINE __m128i controls(__m128i v) {
   return _mm_cmpeq_epi8(_mm_min_epu8(v, all(0x1f)), v);
 }
 
-static inline struct block look(const char *p) {
-  struct block b = {0, 0, 0, 0, 0};
+BLOCK_INLINE __m128i or4(__m128i a, __m128i b, __m128i c, __m128i d) {
+  return _mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d));
+}
 
-  for (unsigned at = 0; at < BLOCK; at += 16) {
-    __m128i v = load(p + at);
+BLOCK_INLINE uint64_t bits4(__m128i a, __m128i b, __m128i c, __m128i d) {
+  return bits(a) | bits(b) << 16 | bits(c) << 32 | bits(d) << 48;
+}
+
+BLOCK_INLINE uint64_t equal(const __m128i v[4], int c) {
+  return bits4(_mm_cmpeq_epi8(v[0], all(c)), _mm_cmpeq_epi8(v[1], all(c)),
+               _mm_cmpeq_epi8(v[2], all(c)), _mm_cmpeq_epi8(v[3], all(c)));
+}
+
+/* Bits out of vectors are what costs here: so first whether there are any. */
+BLOCK_INLINE void look_at_specials(const __m128i v[4], struct block *b) {
+  __m128i special[4];
+
+  for (int i = 0; i < 4; i++)
+    special[i] = _mm_or_si128(_mm_cmpeq_epi8(v[i], all('\\')), controls(v[i]));
+  if (bits(or4(special[0], special[1], special[2], special[3])) == 0)
+    return;
+  b->backslash = equal(v, '\\');
+  b->control =
+      bits4(controls(v[0]), controls(v[1]), controls(v[2]), controls(v[3]));
+}
+
+BLOCK_INLINE void look_at_brackets(const __m128i v[4], struct block *b) {
+  __m128i braces[4], found[4];
+
+  for (int i = 0; i < 4; i++) {
     /* This bit makes { of [ and } of ], and neither of anything else. */
-    __m128i braces = _mm_or_si128(v, all(0x20));
-
-    b.quote |= bits(_mm_cmpeq_epi8(v, all('"'))) << at;
-    b.backslash |= bits(_mm_cmpeq_epi8(v, all('\\'))) << at;
-    b.control |= bits(controls(v)) << at;
-    b.open |= bits(_mm_cmpeq_epi8(braces, all('{'))) << at;
-    b.close |= bits(_mm_cmpeq_epi8(braces, all('}'))) << at;
+    braces[i] = _mm_or_si128(v[i], all(0x20));
+    found[i] = _mm_or_si128(_mm_cmpeq_epi8(braces[i], all('{')),
+                            _mm_cmpeq_epi8(braces[i], all('}')));
   }
+  if (bits(or4(found[0], found[1], found[2], found[3])) == 0)
+    return;
+  b->open = equal(braces, '{');
+  b->close = equal(braces, '}');
+}
+
+BLOCK_INLINE struct block look(const char *p) {
+  __m128i v[4];
+  struct block b;
+
+  for (int i = 0; i < 4; i++)
+    v[i] = load(p + 16 * i);
+  b = (struct block){equal(v, '"'), 0, 0, 0, 0};
+  look_at_specials(v, &b);
+  look_at_brackets(v, &b);
   return b;
 }
 
-static inline uint64_t below_xor(uint64_t value) {
+BLOCK_INLINE struct text look_at_text(const char *p) {
+  __m128i v = load(p);
+  __m128i stops = _mm_or_si128(
+      _mm_or_si128(_mm_cmpeq_epi8(v, all('"')), _mm_cmpeq_epi8(v, all('\\'))),
+      controls(v));
+
+  return (struct text){bits(stops), bits(v)};
+}
+
+BLOCK_INLINE uint64_t below_xor(uint64_t value) {
   for (unsigned by = 1; by < 64; by *= 2)
     value ^= value << by;
   return value;
 }
 
-static const char *plain(const char *p, const char *end, bool *ascii) {
-  for (; end - p >= 16; p += 16) {
-    __m128i v = load(p);
-    __m128i stops = _mm_or_si128(
-        _mm_or_si128(_mm_cmpeq_epi8(v, all('"')), _mm_cmpeq_epi8(v, all('\\'))),
-        controls(v));
-    unsigned stop = (unsigned)_mm_movemask_epi8(stops);
-    unsigned high = (unsigned)_mm_movemask_epi8(v);
+/* The instruction for it is younger than SSE2. */
+BLOCK_INLINE size_t count(uint64_t value) {
+  const uint64_t ones = UINT64_C(0x0101010101010101);
 
-    if (stop != 0) {
-      /* Of the bytes before the first stop. */
-      *ascii = *ascii && (high & (stop ^ (stop - 1))) == 0;
-      return p + __builtin_ctz(stop);
-    }
-    *ascii = *ascii && high == 0;
-  }
-  return cfi_scan_portable.plain(p, end, ascii);
+  value -= value >> 1 & ones * 0x55;
+  value = (value & ones * 0x33) + (value >> 2 & ones * 0x33);
+  value = (value + (value >> 4)) & ones * 0x0f;
+  return (size_t)(value * ones >> 56);
 }
 
 const cfi_scan_path cfi_scan_sse2 = {"sse2", by_blocks, plain};

@@ -95,7 +95,8 @@ static found in_pieces(const cfi_scan_path *path, const char *text, size_t len,
 
 static void check_plain(const cfi_scan_path *path, const char *text,
                         size_t len) {
-  bool ascii = true, want_ascii = true;
+  cfi_scan_text got = path->plain(text, text + len);
+  bool want_ascii = true;
   size_t want = 0;
 
   for (; want < len && text[want] != '"' && text[want] != '\\' &&
@@ -103,8 +104,8 @@ static void check_plain(const cfi_scan_path *path, const char *text,
        want++)
     if ((unsigned char)text[want] >= 0x80)
       want_ascii = false;
-  CFT_FUZZ_CHECK(path->plain(text, text + len, &ascii) == text + want);
-  CFT_FUZZ_CHECK(ascii == want_ascii);
+  CFT_FUZZ_CHECK(got.end == text + want);
+  CFT_FUZZ_CHECK(got.ascii == want_ascii);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

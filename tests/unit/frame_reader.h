@@ -88,6 +88,28 @@ static inline void frame_rehold(frame_reader *r, size_t drop, const char *more,
   r->len = kept + more_len;
 }
 
+/* What an item tells of its row beyond where it is. */
+static inline void frame_check_row(const cfi_frame *f, const char *text,
+                                   const cfi_frame_item *item) {
+  cfi_scan scan = {0};
+  size_t end = 0;
+
+  FRAME_CHECK(cfi_scan_path_at(0)->object(&scan, f->max_depth, false, text,
+                                          item->len, &end) == CFI_SCAN_END);
+  FRAME_CHECK(end == item->len && scan.inner == item->inner);
+  if (item->places != NULL) {
+    cfi_row_places places;
+
+    FRAME_CHECK(cfi_row_find_whole(cfi_scan_path_at(0), CFI_ROW_OF_DATABASE,
+                                   f->max_depth, text, item->len, item->inner,
+                                   &places));
+    FRAME_CHECK(places.end == item->len && item->places->end == item->len);
+    FRAME_CHECK(places.doc == item->places->doc &&
+                places.id.at == item->places->id.at &&
+                places.rev_count == item->places->rev_count);
+  }
+}
+
 static inline void frame_note(frame_reader *r, cfi_frame_kind kind,
                               const cfi_frame_item *item) {
   const char *why = item->why != NULL ? item->why : "(no why)";
@@ -99,6 +121,7 @@ static inline void frame_note(frame_reader *r, cfi_frame_kind kind,
     FRAME_CHECK(item->offset + item->len == r->frame->pos);
     FRAME_CHECK(item->len <= r->frame->max_row);
     FRAME_CHECK(r->held[item->offset] == '{');
+    frame_check_row(r->frame, r->held + item->offset, item);
     frame_log(r, item->stray ? "stray " : "row ", r->held + item->offset,
               item->len);
     if (r->on_row != NULL)

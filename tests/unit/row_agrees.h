@@ -104,6 +104,21 @@ static inline void agrees_on_doc(const cfi_alloc *alloc, cfi_row_parser *p,
   }
 }
 
+/* The row as the direct way reads it; false: it declines. */
+static inline bool agrees_direct(cfi_arena *texts, const cfi_scan_path *path,
+                                 cfi_row_source source, const char *text,
+                                 size_t len, size_t inner, cfi_row *out) {
+  cfi_row_places places;
+
+  memset(out, 0, sizeof *out);
+  out->pending = -1;
+  if (!cfi_row_find_whole(path, source, AGREES_DEPTH, text, len, inner,
+                          &places))
+    return false;
+  AGREES_CHECK(cfi_row_copy(texts, text, &places, out));
+  return true;
+}
+
 /* True when the row was taken directly. */
 static inline bool row_agrees(const cfi_alloc *alloc, const cfi_scan_path *path,
                               cfi_row_source source, const char *text,
@@ -121,11 +136,8 @@ static inline bool row_agrees(const cfi_alloc *alloc, const cfi_scan_path *path,
                CFI_SCAN_END &&
            end == len;
   cfi_arena_init(&texts, alloc, 2048);
-  memset(&taken, 0, sizeof taken);
-  taken.pending = -1;
-  is_taken =
-      cfi_row_direct(&texts, path, source, text, len, framed ? scan.inner : 0,
-                     &taken) == CFI_DIRECT_TAKEN;
+  is_taken = agrees_direct(&texts, path, source, text, len,
+                           framed ? scan.inner : 0, &taken);
   if (is_taken) {
     agrees_terminated(&taken);
     if (taken.doc_len != 0) {

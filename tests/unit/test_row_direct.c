@@ -7,6 +7,7 @@
 #include <check.h>
 #include <stdint.h>
 
+#include "frame.h"
 #include "support/failing.h"
 #include "support/unit.h"
 
@@ -150,15 +151,138 @@ END_TEST
 START_TEST(test_row_direct_needs_the_frame_to_find_a_document) {
   static const char text[] =
       "{\"seq\":1,\"id\":\"d\"," CHANGES ",\"doc\":{\"a\":{}}}";
-  cfi_arena texts;
-  cfi_row row = {0};
+  cfi_row_places places;
 
-  cfi_arena_init(&texts, &alloc, 2048);
-  ck_assert_int_eq(cfi_row_direct(&texts, cfi_scan_best(), DATABASE, text,
-                                  sizeof text - 1, 0, &row),
-                   CFI_DIRECT_DECLINED);
-  ck_assert_ptr_null(row.id.data);
-  cfi_arena_free(&texts);
+  ck_assert(!cfi_row_find_whole(cfi_scan_best(), DATABASE, AGREES_DEPTH, text,
+                                sizeof text - 1, 0, &places));
+}
+END_TEST
+
+START_TEST(test_row_direct_declines_where_the_row_is_too_deep) {
+  static const char text[] = "{\"seq\":1,\"id\":\"d\"," CHANGES "}";
+  cfi_row_places places;
+
+  for (size_t depth = 1; depth < 5; depth++)
+    ck_assert_int_eq(cfi_row_find_whole(cfi_scan_best(), DATABASE, depth, text,
+                                        sizeof text - 1, 0, &places),
+                     depth >= 3);
+}
+END_TEST
+
+/* ---- rows that begin to arrive ---- */
+
+/* What a frame does, in two pieces: the same as the scanner alone, and the
+   places of the whole row or none. Answers whether there were any. */
+static bool arrives(const cfi_scan_path *path, const char *text, size_t len,
+                    size_t cut, bool one_line) {
+  cfi_scan scan = {0}, plain_scan = {0};
+  cfi_row_places places, whole;
+  cfi_scan_result result, wanted;
+  size_t pos = 0, plain_pos = 0;
+  bool found;
+
+  wanted =
+      path->object(&plain_scan, AGREES_DEPTH, one_line, text, len, &plain_pos);
+  result = cfi_row_find(path, &scan, AGREES_DEPTH, one_line, text, cut, &pos,
+                        &places);
+  ck_assert(pos == 0 || pos == cut || result != CFI_SCAN_MORE);
+  if (result == CFI_SCAN_MORE)
+    result = path->object(&scan, AGREES_DEPTH, one_line, text, len, &pos);
+  ck_assert_int_eq(result, wanted);
+  ck_assert_uint_eq(pos, plain_pos);
+  if (result != CFI_SCAN_END)
+    return false;
+  ck_assert_uint_eq(scan.inner, plain_scan.inner);
+  found = cfi_row_find_end(&places, text, pos, scan.inner);
+  if (!found)
+    return false;
+  ck_assert(cfi_row_find_whole(path, DATABASE, AGREES_DEPTH, text, pos,
+                               scan.inner, &whole));
+  ck_assert(whole.seq.at == places.seq.at && whole.seq.len == places.seq.len);
+  ck_assert(whole.id.at == places.id.at && whole.id.len == places.id.len);
+  ck_assert(whole.last_rev.at == places.last_rev.at &&
+            whole.last_rev.len == places.last_rev.len);
+  ck_assert(whole.first_rev == places.first_rev &&
+            whole.rev_count == places.rev_count);
+  ck_assert(whole.doc == places.doc && whole.end == places.end &&
+            whole.deleted == places.deleted);
+  return true;
+}
+
+START_TEST(test_row_direct_finds_a_row_that_arrives_in_pieces) {
+  static const char *const rows[] = {
+      "{\"seq\":1,\"id\":\"d\"," CHANGES "}{\"seq\"",
+      "{\"seq\":\"1-x\",\"id\":\"d\"," CHANGES ",\"deleted\":true}\n{",
+      "{\"seq\":1,\"id\":\"d\"," CHANGES ",\"doc\":{\"a\":[{\"}\":1}]}}\n",
+      "{\"seq\":1,\"id\":\"d\"," CHANGES ",\"doc\":{},\"x\":1}\n",
+      "{\"seq\":1,\"id\":\"d\"," CHANGES ",\"doc\":{\n}}\n",
+      "{\"seq\":1,\"id\":\"d\"," CHANGES ",\"doc\":{\"\n\"}}\n",
+      "{\"seq\":1, \"id\":\"d\"," CHANGES "}\n"};
+  /* with all of the row, and with the document begun */
+  static const bool whole[] = {true, true, true, false, true, false, false};
+  static const bool begun[] = {false, false, true, false, true, false, false};
+  const cfi_scan_path *path;
+
+  for (size_t k = 0; (path = cfi_scan_path_at(k)) != NULL; k++)
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+      const char *doc = strstr(rows[i], "\"doc\":");
+      size_t len = strlen(rows[i]);
+
+      for (size_t cut = 1; cut <= len; cut++) {
+        (void)arrives(path, rows[i], len, cut, true);
+        (void)arrives(path, rows[i], len, cut, false);
+      }
+      ck_assert_int_eq(arrives(path, rows[i], len, len, false), whole[i]);
+      if (doc != NULL)
+        ck_assert_int_eq(
+            arrives(path, rows[i], len, (size_t)(doc - rows[i]) + 7, false),
+            begun[i]);
+    }
+}
+END_TEST
+
+/* ---- framed rows ---- */
+
+/* The row cut by a frame; what its parser makes of it, with what the frame has
+   found or without. */
+static cfi_row_kind parse_framed(const char *text, bool told, cfi_row *out) {
+  cfi_row_parser *p = cfi_row_parser_new(&alloc, AGREES_DEPTH);
+  cfi_frame f;
+  cfi_frame_item item;
+  cfi_row_kind kind;
+
+  ck_assert_ptr_nonnull(p);
+  cfi_frame_init(&f, &alloc, 1000, AGREES_DEPTH);
+  cfi_frame_start(&f, CFI_FRAME_LINES);
+  ck_assert_int_eq(cfi_frame_next(&f, text, strlen(text), &item),
+                   CFI_FRAME_ROW);
+  ck_assert_uint_eq(item.len, strlen(text));
+  kind = told ? cfi_row_parse_framed(p, DATABASE, text, item.len, item.inner,
+                                     item.places, out)
+              : cfi_row_parse(p, DATABASE, text, item.len, out);
+  /* Only what does not live in the parser is looked at. */
+  cfi_row_parser_free(p);
+  cfi_frame_free(&f);
+  return kind;
+}
+
+START_TEST(test_row_direct_leaves_documents_alone_only_when_it_may) {
+  static const char whole[] =
+      "{\"seq\":1,\"id\":\"d\"," CHANGES ",\"doc\":{\"a\":[1]}}";
+  static const char broken[] =
+      "{\"seq\":1,\"id\":\"d\"," CHANGES ",\"doc\":{\"a\":[1}}}";
+  static const char other[] =
+      "{\"id\":\"d\",\"seq\":1," CHANGES ",\"doc\":{\"a\":[1}}}";
+  cfi_row row;
+
+  for (int told = 0; told < 2; told++) {
+    ck_assert_int_eq(parse_framed(whole, told != 0, &row), CFI_ROW_CHANGE);
+    ck_assert_uint_eq(row.doc_len, strlen("{\"a\":[1]}"));
+    /* Not CouchDB's way to write a row: the parser reads all of it. */
+    ck_assert_int_eq(parse_framed(other, told != 0, &row), CFI_ROW_BAD);
+  }
+  ck_assert_int_eq(parse_framed(broken, true, &row), CFI_ROW_CHANGE);
+  ck_assert_int_eq(parse_framed(broken, false, &row), CFI_ROW_BAD);
 }
 END_TEST
 
@@ -242,6 +366,8 @@ START_TEST(test_row_direct_agrees_on_random_rows) {
 
     ck_assert_uint_lt(len, sizeof text - 8);
     whole += takes(DATABASE, text, len);
+    (void)arrives(cfi_scan_best(), text, len,
+                  1 + (size_t)(next_random(&seed) % len), false);
     for (uint64_t n = 1 + next_random(&seed) % 3; n != 0; n--)
       len = spoil(text, len, &seed);
     spoiled += takes(DATABASE, text, len);
@@ -259,14 +385,14 @@ START_TEST(test_row_direct_without_memory_says_so) {
   static const char text[] = "{\"seq\":1,\"id\":\"d\"," CHANGES "}";
   cft_failing c;
   cfi_arena texts;
+  cfi_row_places places;
   cfi_row row = {0};
 
   cft_failing_init(&c, 1);
   cfi_arena_init(&texts, &c.alloc, 2048);
-  ck_assert_int_eq(cfi_row_direct(&texts, cfi_scan_best(), DATABASE, text,
-                                  sizeof text - 1, 0, &row),
-                   CFI_DIRECT_NOMEM);
-  ck_assert_ptr_null(row.id.data);
+  ck_assert(cfi_row_find_whole(cfi_scan_best(), DATABASE, AGREES_DEPTH, text,
+                               sizeof text - 1, 0, &places));
+  ck_assert(!cfi_row_copy(&texts, text, &places, &row));
   cfi_arena_free(&texts);
   ck_assert_uint_eq(c.live, 0);
 }
@@ -278,7 +404,7 @@ START_TEST(test_row_direct_memory_is_bounded_by_the_row) {
   char *text = malloc(COUNT * 12 + 64), *p = text;
   cft_failing c;
   cfi_arena texts;
-  cfi_row row = {0};
+  cfi_row row;
 
   ck_assert_ptr_nonnull(text);
   p += sprintf(p, "{\"seq\":1,\"id\":\"d\",\"changes\":[{\"rev\":\"\"}");
@@ -287,9 +413,8 @@ START_TEST(test_row_direct_memory_is_bounded_by_the_row) {
   p += sprintf(p, "]}");
   cft_failing_init(&c, 0);
   cfi_arena_init(&texts, &c.alloc, 2048);
-  ck_assert_int_eq(cfi_row_direct(&texts, cfi_scan_best(), DATABASE, text,
-                                  (size_t)(p - text), 0, &row),
-                   CFI_DIRECT_TAKEN);
+  ck_assert(agrees_direct(&texts, cfi_scan_best(), DATABASE, text,
+                          (size_t)(p - text), 0, &row));
   ck_assert_uint_eq(row.rev_count, COUNT);
   for (size_t i = 0; i < COUNT; i++)
     ck_assert(row.revs[i].len == 0 && row.revs[i].data[0] == '\0');
@@ -313,6 +438,9 @@ int main(void) {
   tcase_add_test(rows, test_row_direct_does_not_look_into_a_document);
   tcase_add_test(rows, test_row_direct_does_not_take_a_row_that_was_cut);
   tcase_add_test(rows, test_row_direct_needs_the_frame_to_find_a_document);
+  tcase_add_test(rows, test_row_direct_declines_where_the_row_is_too_deep);
+  tcase_add_test(rows, test_row_direct_finds_a_row_that_arrives_in_pieces);
+  tcase_add_test(rows, test_row_direct_leaves_documents_alone_only_when_it_may);
   tcase_add_test(rows, test_row_direct_agrees_on_random_rows);
   suite_add_tcase(suite, rows);
   tcase_add_test(memory, test_row_direct_without_memory_says_so);

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Measures, and prints tables in Markdown. Builds the library as a packager
+# would (Release) in build/bench; nothing else is changed.
+#
+#   tests/bench/run.sh [--quick] [PART]...
+#
+#   --quick   less of everything: does it run, and about what comes out
+#   PART      parse   bytes in memory to rows: the library against yajl
+#             default: all
+#
+# A new part is a function part_NAME below, and a line here and in `parts`.
+set -eu
+
+parts=(parse)
+
+usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
+
+quick=0
+wanted=()
+for argument in "$@"; do
+  case $argument in
+    --quick) quick=1 ;;
+    -h | --help) usage && exit 0 ;;
+    *)
+      if ! printf '%s\n' "${parts[@]}" | grep -qxF -- "$argument"; then
+        usage >&2
+        exit 2
+      fi
+      wanted+=("$argument")
+      ;;
+  esac
+done
+[ "${#wanted[@]}" -gt 0 ] || wanted=("${parts[@]}")
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+build=${CFT_BENCH_DIR:-build/bench}
+mkdir -p "$build"
+{
+  cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DCHANGEFEED_BUILD_TESTS=ON &&
+    cmake --build "$build" --target bench_parse
+} >"$build/bench.log" 2>&1 || {
+  cat "$build/bench.log" >&2
+  echo "tests/bench/run.sh: the build failed" >&2
+  exit 1
+}
+
+# ---- parts ------------------------------------------------------------------
+
+part_parse() {
+  local chunk size=(--size 64 --rounds 7)
+  [ "$quick" -eq 0 ] || size=(--size 8 --rounds 3)
+  echo "## Bytes in memory to rows"
+  echo
+  echo "CPU time of one process; median of interleaved runs."
+  for chunk in 1490 65536; do
+    echo
+    "$build/tests/bench/bench_parse" "${size[@]}" --chunk "$chunk" --feed abc
+  done
+  # yajl scans a token again for each chunk it spans: not in small ones.
+  echo
+  "$build/tests/bench/bench_parse" "${size[@]}" --chunk 1048576 --feed d
+}
+
+# ---- all of it --------------------------------------------------------------
+
+echo "# Measured on $(uname -m), $(nproc) processors"
+[ ! -r /proc/cpuinfo ] || sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1
+for part in "${wanted[@]}"; do
+  echo
+  "part_$part"
+done
