@@ -18,7 +18,7 @@
 enum {
   LONG_MS = 60000,
   LOOPS = 2,
-  FEEDS = 3, /* of each loop */
+  FEEDS = 4, /* of each loop; the last takes batches */
   STORMERS = 3,
   ROWS = 1500,
   OPEN_MAX = 50 /* rows without an acknowledgement */
@@ -50,6 +50,14 @@ static int count_row(cft_follow *f, const changefeed_change *change) {
   shared *s = f->user;
 
   atomic_store(&s->delivered, change->ordinal);
+  return CHANGEFEED_CONTINUE;
+}
+
+static int count_rows(cft_follow *f, const changefeed_change *const *changes,
+                      size_t count) {
+  shared *s = f->user;
+
+  atomic_store(&s->delivered, changes[count - 1]->ordinal);
   return CHANGEFEED_CONTINUE;
 }
 
@@ -157,12 +165,15 @@ static bool most_delivered(void *user) {
 
 static void open_side(side *s) {
   static const char *const transports[FEEDS] = {"continuous", "longpoll",
-                                                "eventsource"};
+                                                "eventsource", "continuous"};
 
   s->loop = cft_loop();
   atomic_init(&s->still, FEEDS);
   for (int i = 0; i < FEEDS; i++) {
-    s->follows[i] = (cft_follow){.on_row = count_row, .user = &s->feeds[i]};
+    s->follows[i] = (cft_follow){.on_row = count_row,
+                                 .on_rows = count_rows,
+                                 .batch = i == FEEDS - 1,
+                                 .user = &s->feeds[i]};
     atomic_init(&s->feeds[i].delivered, 0);
     cft_follow_open(&s->follows[i], s->loop, cft_mini_url(mini), "transport",
                     transports[i], "auto_ack", "0", "max_unacked", "50",
@@ -258,7 +269,8 @@ static void *run_to_the_end(void *user) {
   while (changefeed_loop_run(s->loop) == CHANGEFEED_OK)
     if (cft_follow_is_over(&s->follows[0]) &&
         cft_follow_is_over(&s->follows[1]) &&
-        cft_follow_is_over(&s->follows[2])) {
+        cft_follow_is_over(&s->follows[2]) &&
+        cft_follow_is_over(&s->follows[3])) {
       s->in_time = true;
       break;
     }
@@ -312,6 +324,72 @@ START_TEST(test_threads_stop_in_a_storm_is_one_end) {
 }
 END_TEST
 
+enum { MANY = 60000, BATCH = 10 };
+
+static atomic_bool acking;
+
+static void *acknowledge_all(void *user) {
+  shared *s = user;
+  volatile unsigned spin = 0;
+  cfi_random random;
+
+  cfi_random_init(&random, 0);
+  while (atomic_load(&acking)) {
+    uint64_t last = atomic_load(&s->delivered);
+
+    if (last != 0 && changefeed_ack(s->feed, last) != CHANGEFEED_OK)
+      (void)atomic_fetch_add(&refused, 1);
+    for (int64_t n = cfi_random_upto(&random, 100000); n > 0; n--)
+      spin++;
+  }
+  return NULL;
+}
+
+/* A row may be acknowledged by another thread inside its callback already; what
+   comes there is rows that were held, each once. */
+static int count_batch(cft_follow *f, const changefeed_change *const *changes,
+                       size_t count) {
+  shared *s = f->user;
+  uint64_t before = atomic_load(&s->delivered);
+
+  ck_assert_uint_le(count, BATCH);
+  for (size_t i = 0; i < count; i++)
+    ck_assert_uint_eq(changes[i]->ordinal, before + 1 + i);
+  atomic_store(&s->delivered, before + count);
+  return CHANGEFEED_CONTINUE;
+}
+
+static bool many_acked(void *user) {
+  return cft_follow_stats(user).acked == MANY;
+}
+
+/* The credit grows while a batch is cut to it. */
+START_TEST(test_threads_acknowledge_while_batches_are_made) {
+  pthread_t threads[STORMERS];
+  changefeed_loop *loop = cft_loop();
+  shared s;
+  cft_follow f = {.batch = true, .on_rows = count_batch, .user = &s};
+
+  cft_mini_fill(mini, "m", MANY);
+  atomic_init(&s.delivered, 0);
+  cft_follow_open(&f, loop, cft_mini_url(mini), "auto_ack", "0", "max_unacked",
+                  "12", "batch_max", "10", NULL);
+  s.feed = f.feed;
+  atomic_store(&acking, true);
+  for (int i = 0; i < STORMERS; i++)
+    ck_assert_int_eq(pthread_create(&threads[i], NULL, acknowledge_all, &s), 0);
+  ck_assert(cft_loop_until(loop, many_acked, &f, LONG_MS));
+  atomic_store(&acking, false);
+  for (int i = 0; i < STORMERS; i++)
+    ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+  ck_assert_uint_eq(f.taken, MANY);
+  ck_assert_uint_eq(cft_revs_count(f.revs), MANY);
+  ck_assert_uint_eq(atomic_load(&refused), 0);
+  cft_follow_clear(&f);
+  changefeed_loop_free(loop);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("process_threads");
   TCase *t = tcase_create("process_threads");
@@ -319,6 +397,7 @@ int main(void) {
   tcase_add_checked_fixture(t, setup, teardown);
   tcase_add_test(t, test_threads_storm_of_calls_loses_nothing);
   tcase_add_test(t, test_threads_stop_in_a_storm_is_one_end);
+  tcase_add_test(t, test_threads_acknowledge_while_batches_are_made);
   suite_add_tcase(suite, t);
   return cft_run(suite);
 }
