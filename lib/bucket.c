@@ -31,9 +31,15 @@ static void refill(cfi_bucket *b, int64_t now_ms) {
   b->at_ms = now_ms;
 }
 
-int64_t cfi_bucket_wait(cfi_bucket *b, int64_t now_ms) {
+int64_t cfi_bucket_wait_for(cfi_bucket *b, int64_t tokens, int64_t now_ms) {
+  int64_t level = tokens * b->interval_ms;
+
   refill(b, now_ms);
-  return b->level >= b->interval_ms ? 0 : b->interval_ms - b->level;
+  return b->level >= level ? 0 : level - b->level;
+}
+
+int64_t cfi_bucket_wait(cfi_bucket *b, int64_t now_ms) {
+  return cfi_bucket_wait_for(b, 1, now_ms);
 }
 
 bool cfi_bucket_take(cfi_bucket *b, int64_t now_ms) {

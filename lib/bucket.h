@@ -20,6 +20,8 @@ void cfi_bucket_init(cfi_bucket *b, int64_t capacity, int64_t interval_ms,
                      int64_t now_ms);
 /* 0 when a token is there, else the ms until there is one. Takes nothing. */
 int64_t cfi_bucket_wait(cfi_bucket *b, int64_t now_ms);
+/* The same for several at once, at most the capacity. */
+int64_t cfi_bucket_wait_for(cfi_bucket *b, int64_t tokens, int64_t now_ms);
 /* Takes a token; false when there is none. */
 bool cfi_bucket_take(cfi_bucket *b, int64_t now_ms);
 /* Gives one back. */

@@ -156,7 +156,8 @@ static bool step_once(changefeed *f, unsigned *budget) {
   if (f->phase == CFI_PHASE_ACTIVE) {
     if (cfi_feed_drain(f, budget))
       return true;
-    if (f->main.done && !cfi_feed_rows_waiting(f) && cfi_feed_on_done(f))
+    if (f->main.done && (f->main.no_memory || !cfi_feed_rows_waiting(f)) &&
+        cfi_feed_on_done(f))
       return true;
   }
   return cfi_feed_on_time(f);

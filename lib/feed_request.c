@@ -6,6 +6,8 @@
 
 #include "feed.h"
 
+enum { LOGIN_TOKENS = 3 };
+
 static const cfi_url *endpoint_url(const changefeed *f, size_t endpoint) {
   return endpoint == 0 ? &f->url : &f->endpoints[endpoint - 1];
 }
@@ -196,9 +198,14 @@ static bool remember_since(changefeed *f) {
   return false;
 }
 
+/* A session may be short: after the log-in comes at once what it is for. */
+static int64_t tokens_needed(const changefeed *f) {
+  return next_ask(f) == CFI_ASK_LOGIN ? LOGIN_TOKENS : 1;
+}
+
 bool cfi_feed_begin(changefeed *f) {
   int64_t now = cfi_feed_now(f);
-  int64_t wait = cfi_bucket_wait(&f->bucket, now);
+  int64_t wait = cfi_bucket_wait_for(&f->bucket, tokens_needed(f), now);
 
   if (wait > 0) {
     f->begin_ms = now + wait;

@@ -161,17 +161,17 @@ START_TEST(test_pause_when_all_is_quiet_costs_no_connection) {
   cft_follow_open(&f, loop, cft_mini_url(mini), "heartbeat_ms", "200", NULL);
   cft_mini_fill(mini, "d", 3);
   ck_assert(cft_follow_until_rows(&f, 3, LONG_MS));
-  ck_assert(cft_follow_until_requests(&f, 4, LONG_MS));
+  ck_assert(cft_follow_until_requests(&f, 5, LONG_MS));
   ck_assert_int_eq(changefeed_pause(f.feed), CHANGEFEED_OK);
   ck_assert_int_eq(changefeed_pause(f.feed), CHANGEFEED_OK);
   cft_loop_for(loop, 10 * BEAT_MS);
-  ck_assert_uint_eq(cft_peer_count(peer, CFT_ANY), 4);
+  ck_assert_uint_eq(cft_peer_count(peer, CFT_ANY), 5);
   cft_mini_put(mini, "e", "1-a", false);
   cft_loop_for(loop, BEAT_MS);
   ck_assert_uint_eq(f.taken, 3);
   ck_assert_int_eq(changefeed_resume(f.feed), CHANGEFEED_OK);
   ck_assert(cft_follow_until_rows(&f, 4, LONG_MS));
-  ck_assert_uint_eq(cft_peer_count(peer, CFT_ANY), 4);
+  ck_assert_uint_eq(cft_peer_count(peer, CFT_ANY), 5);
   ck_assert_uint_eq(cft_follow_stats(&f).reconnects, 0);
 }
 END_TEST

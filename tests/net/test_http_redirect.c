@@ -30,7 +30,10 @@ static void redirect(cft_conn *conn, void *user) {
   (void)user;
   while (cft_conn_read_request(conn, &req)) {
     bool ok;
-    if (how.log_in && (req->kind & CFT_SESSION)) {
+    if (how.log_in && (req->kind & CFT_WHO)) {
+      ok = cft_conn_respond(conn, 200, NULL,
+                            "{\"ok\":true,\"userCtx\":{\"name\":\"jan\"}}");
+    } else if (how.log_in && (req->kind & CFT_SESSION)) {
       ok = cft_conn_respond(conn, 200,
                             "Set-Cookie: AuthSession=c00kie-A; Max-Age=600\r\n",
                             "{\"ok\":true}");

@@ -249,8 +249,8 @@ START_TEST(test_reset_when_another_server_answers) {
   cft_mini_put(spare, "new2", "1-a", false);
   f.on_reset = go_on;
   f.user = &rows_before;
-  cft_follow_open(&f, loop, cft_mini_url(mini), "endpoint",
-                  cft_peer_url(cft_mini_peer(spare)), NULL);
+  cft_follow_open(&f, loop, cft_mini_url(mini), "endpoint_order", "listed",
+                  "endpoint", cft_peer_url(cft_mini_peer(spare)), NULL);
   until_live();
   cft_peer_stop(peer);
   expect_reset_then_new_rows(&rows_before);

@@ -205,8 +205,8 @@ END_TEST
 
 START_TEST(test_retry_goes_to_the_endpoint_that_lives) {
   /* known failure 32 */
-  cft_follow_open(&f, loop, cft_mini_url(mini), "endpoint",
-                  cft_peer_url(cft_mini_peer(spare)), NULL);
+  cft_follow_open(&f, loop, cft_mini_url(mini), "endpoint_order", "listed",
+                  "endpoint", cft_peer_url(cft_mini_peer(spare)), NULL);
   ck_assert(cft_loop_until(loop, is_live, mini, LONG_MS));
   ck_assert_uint_eq(cft_peer_accepted(cft_mini_peer(spare)), 0);
   for (int round = 0; round < 2; round++) {
@@ -232,8 +232,8 @@ START_TEST(test_retry_starts_at_an_endpoint_when_the_url_is_dead) {
   char url[64];
   ck_assert_int_ge(fd, 0);
   snprintf(url, sizeof url, "http://127.0.0.1:%u/db", port);
-  cft_follow_open(&f, loop, url, "mode", "once", "endpoint",
-                  "http://nowhere.invalid", "endpoint",
+  cft_follow_open(&f, loop, url, "mode", "once", "endpoint_order", "listed",
+                  "endpoint", "http://nowhere.invalid", "endpoint",
                   cft_peer_url(cft_mini_peer(spare)), "connect_timeout_ms",
                   "3000", NULL);
   ck_assert(cft_follow_until_over(&f, LONG_MS));
@@ -246,7 +246,8 @@ END_TEST
 /* An answer about the request is not mended by another node. */
 START_TEST(test_retry_stays_at_an_endpoint_that_answers) {
   cft_mini_fault(mini, &(cft_fault){.on = CFT_DB, .times = 2, .status = 429});
-  cft_follow_open(&f, loop, cft_mini_url(mini), "mode", "once", "endpoint",
+  cft_follow_open(&f, loop, cft_mini_url(mini), "mode", "once",
+                  "endpoint_order", "listed", "endpoint",
                   cft_peer_url(cft_mini_peer(spare)), NULL);
   ck_assert(cft_follow_until_over(&f, LONG_MS));
   ck_assert_uint_eq(f.taken, 3);

@@ -80,7 +80,7 @@ START_TEST(test_fault_each_kind_alone) {
       {CFT_LIVE, "GET /db/_changes?feed=longpoll"},
       {CFT_CONTINUOUS, "GET /db/_changes?feed=continuous&limit=1"},
       {CFT_EVENTSOURCE, "GET /db/_changes?feed=eventsource&limit=1"},
-      {CFT_SESSION, "GET /_session"},
+      {CFT_WHO, "GET /_session"},
       {CFT_UPDATES, "GET /_db_updates"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

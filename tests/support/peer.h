@@ -28,13 +28,14 @@ enum {
   CFT_LONGPOLL = 1 << 3,
   CFT_CONTINUOUS = 1 << 4,
   CFT_EVENTSOURCE = 1 << 5,
-  CFT_SESSION = 1 << 6, /* /_session */
+  CFT_SESSION = 1 << 6, /* /_session, to log in or out */
   CFT_LOCAL = 1 << 7,   /* /db/_local/... */
   CFT_OTHER = 1 << 8,
   CFT_UPDATES = 1 << 9,
   CFT_LIVE = CFT_LONGPOLL | CFT_CONTINUOUS | CFT_EVENTSOURCE,
   CFT_FEED = CFT_NORMAL | CFT_LIVE,
-  CFT_ANY = (1 << 10) - 1
+  CFT_WHO = 1 << 10, /* GET /_session */
+  CFT_ANY = (1 << 11) - 1
 };
 
 typedef struct cft_request {

@@ -159,7 +159,7 @@ typedef struct cft_fault {
 } cft_fault;
 
 /* A connection just accepted, nothing read: only delay_ms and then count. */
-enum { CFT_CONNECT = 1 << 10 };
+enum { CFT_CONNECT = 1 << 11 };
 
 /* Adds a fault; texts are copied. A request suffers the first fault, in the
    order in which they were added, that is for it and not used up. Returns a

@@ -155,7 +155,7 @@ static bool route(cft_exchange *x) {
   bool ok;
   if (kind & CFT_ROOT)
     return serve_root(x);
-  if (kind & CFT_SESSION)
+  if (kind & (CFT_SESSION | CFT_WHO))
     return cft_mini_session(x);
   if (!cft_mini_admit(x, &ok))
     return ok;

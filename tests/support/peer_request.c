@@ -221,6 +221,8 @@ static cft_request *read_request(cft_conn *conn, bool *bad) {
   req->at_ms = at_ms;
   req->conn = conn->number;
   req->kind = cft_kind_of(req->target, conn->peer->prefix);
+  if (req->kind == CFT_SESSION && strcmp(req->method, "GET") == 0)
+    req->kind = CFT_WHO;
   conn->in_len -= head + body;
   memmove(conn->in, conn->in + head + body, conn->in_len);
   return req;
