@@ -36,6 +36,13 @@ static const cft_starve scenarios[] = {
      .store = CFT_STORE_APP,
      .pull = true,
      .options = OPTIONS("checkpoint_every", "1")},
+    {.name = "_local document", .options = OPTIONS("checkpoint", "couch")},
+    {.name = "_local document, each row",
+     .event = CFT_EVENT_PUT,
+     .options = OPTIONS("checkpoint", "couch", "checkpoint_every", "1")},
+    {.name = "marker",
+     .event = CFT_EVENT_PUT,
+     .options = OPTIONS("marker", "1")},
     {.name = "position of a history that is gone", .store = CFT_STORE_STALE},
     {.name = "database made anew", .event = CFT_EVENT_RECREATE},
     {.name = "database made anew, with a store",
@@ -58,7 +65,7 @@ static const cft_starve scenarios[] = {
 };
 
 /* From 1 on: what fails can be seen again. */
-enum { SEEDS = 20 };
+enum { SEEDS = 10 };
 
 START_TEST(test_memory_each_failed_allocation_keeps_the_place) {
   cft_starve_each(cft_starve_loop, &scenarios[_i]);
