@@ -282,6 +282,35 @@ START_TEST(test_requests_state_each_option_in_the_url) {
 }
 END_TEST
 
+static const struct {
+  const char *name, *sent; /* a parameter, or a header by its name */
+} switches[] = {
+    {"include_docs", "&include_docs=true"},
+    {"conflicts", "&conflicts=true"},
+    {"attachments", "&attachments=true"},
+    {"att_encoding_info", "&att_encoding_info=true"},
+    {"descending", "&descending=true"},
+    {"compression", "\r\nAccept-Encoding: "},
+};
+
+/* known failure 7: off is off, also when it is said */
+START_TEST(test_requests_each_switch_goes_both_ways) {
+  static const char *const words[] = {"0", "1"};
+  for (int on = 0; on <= 1; on++) {
+    cft_follow_open(&f, NULL, cft_mini_url(mini), "mode", "once",
+                    "include_docs", "1", switches[_i].name, words[on], NULL);
+    expect_ended();
+    ck_assert_uint_eq(f.taken, 3);
+    ck_assert_msg((strstr(cft_peer_request(peer, CFT_NORMAL, 0)->head,
+                          switches[_i].sent) != NULL) == on,
+                  "%s=%s: %s", switches[_i].name, words[on],
+                  cft_peer_request(peer, CFT_NORMAL, 0)->head);
+    cft_follow_clear(&f);
+    cft_peer_forget(peer);
+  }
+}
+END_TEST
+
 START_TEST(test_requests_state_nothing_that_was_not_asked_for) {
   run_with(cft_mini_url(mini), "mode", "once");
   ck_assert_str_eq(cft_peer_request(peer, CFT_NORMAL, 0)->target,
@@ -369,32 +398,18 @@ END_TEST
 
 static bool is_live(void *user) { return cft_mini_waiting(user) == 1; }
 
-static bool one_is_open(void *user) {
-  (void)user;
-  return cft_peer_open(peer) == 1;
-}
-
-static bool second_was_there(void *user) {
-  (void)user;
-  return cft_peer_accepted(peer) == 2;
-}
-
 static void open_live(const char *transport) {
   cft_follow_open(&f, NULL, cft_mini_url(mini), "transport", transport, NULL);
   ck_assert(cft_loop_until(f.loop, is_live, mini, LONG_MS));
 }
 
-/* What is asked beside a stream takes one of its own, and gives it back. */
 START_TEST(test_requests_share_one_connection) {
   open_live("continuous");
-  ck_assert(cft_follow_until_requests(&f, 5, LONG_MS));
-  ck_assert(cft_loop_until(f.loop, second_was_there, NULL, LONG_MS));
-  ck_assert(cft_loop_until(f.loop, one_is_open, NULL, LONG_MS));
+  ck_assert_uint_eq(cft_peer_count(peer, CFT_ANY), 4);
   cft_mini_end_feeds(mini);
-  ck_assert(cft_follow_until_requests(&f, 7, LONG_MS));
+  ck_assert(cft_follow_until_requests(&f, 6, LONG_MS));
   ck_assert(cft_loop_until(f.loop, is_live, mini, LONG_MS));
-  ck_assert(cft_loop_until(f.loop, one_is_open, NULL, LONG_MS));
-  ck_assert_uint_le(cft_peer_accepted(peer), 3);
+  ck_assert_uint_eq(cft_peer_accepted(peer), 1);
 }
 END_TEST
 
@@ -407,7 +422,7 @@ START_TEST(test_requests_longpoll_keeps_its_connection) {
     ck_assert(cft_follow_until_rows(&f, i, LONG_MS));
     ck_assert(cft_loop_until(f.loop, is_live, mini, LONG_MS));
   }
-  ck_assert_uint_le(cft_peer_accepted(peer), 2); /* one for each lane */
+  ck_assert_uint_eq(cft_peer_accepted(peer), 1);
   ck_assert_uint_ge(cft_peer_count(peer, CFT_LONGPOLL), 6);
 }
 END_TEST
@@ -457,6 +472,8 @@ int main(void) {
                       sizeof places / sizeof *places);
   tcase_add_loop_test(t, test_requests_state_each_option_in_the_url, 0,
                       sizeof params / sizeof *params);
+  tcase_add_loop_test(t, test_requests_each_switch_goes_both_ways, 0,
+                      sizeof switches / sizeof *switches);
   tcase_add_test(t, test_requests_state_nothing_that_was_not_asked_for);
   tcase_add_loop_test(t, test_requests_give_a_seq_back_byte_for_byte, 0,
                       sizeof kinds_of_seq / sizeof *kinds_of_seq);
