@@ -10,10 +10,11 @@ set -u
 # What is seen does not depend on a sanitizer.
 [ "${CFT_INSTRUMENTED:-0}" = 0 ] || exit 77
 root=$CFT_SOURCE_DIR
-scratch=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d) || exit 1
-trap 'rm -rf "$scratch"' EXIT
-# A test that fails leaves its files behind: here they go with all the rest.
-export TMPDIR=$scratch
+scratch=$(mktemp -d) || exit 1
+# A test that fails leaves its files behind. Programs may not run from here.
+files=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d) || exit 1
+trap 'rm -rf "$scratch" "$files"' EXIT
+export TMPDIR=$files
 read -ra flags <<<"${CFT_CFLAGS:-}"
 read -ra libraries < <(pkg-config --cflags --libs check libcurl yajl) || exit 1
 
