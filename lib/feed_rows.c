@@ -77,19 +77,28 @@ static bool end_of_feed(changefeed *f, const cfi_row *row, bool list) {
   return true;
 }
 
+/* What the frame has found out is not told a parser that shall read all. */
+static cfi_row_kind parse_row(changefeed *f, const char *text,
+                              const cfi_frame_item *item, cfi_row *row) {
+  cfi_row_source source = f->url.target == CFI_URL_DB_UPDATES
+                              ? CFI_ROW_OF_DB_UPDATES
+                              : CFI_ROW_OF_DATABASE;
+
+  if (f->set.validate_docs != 0)
+    return cfi_row_parse(f->rows, source, text, item->len, row);
+  return cfi_row_parse_framed(f->rows, source, text, item->len, item->inner,
+                              item->places, row);
+}
+
 /* Holds a change, or notes the end or the fault the row is. */
-static void take_row(changefeed *f, const char *text, size_t len, size_t offset,
-                     bool stray, bool list) {
+static void take_row(changefeed *f, const char *text,
+                     const cfi_frame_item *item, bool list) {
   cfi_held *held;
   cfi_row row;
 
-  switch (cfi_row_parse(f->rows,
-                        f->url.target == CFI_URL_DB_UPDATES
-                            ? CFI_ROW_OF_DB_UPDATES
-                            : CFI_ROW_OF_DATABASE,
-                        text, len, &row)) {
+  switch (parse_row(f, text, item, &row)) {
   case CFI_ROW_CHANGE:
-    if (stray || list) {
+    if (item->stray || list) {
       body_fault(f, CHANGEFEED_ERR_PROTOCOL, "a row stands where none belongs",
                  "");
     } else if (!grow_held(f)) {
@@ -97,15 +106,15 @@ static void take_row(changefeed *f, const char *text, size_t len, size_t offset,
     } else {
       held = &f->held[f->held_count++];
       held->row = row;
-      held->offset = offset;
-      held->len = len;
+      held->offset = item->offset;
+      held->len = item->len;
       if (f->held_count == 1)
         f->held_ms = cfi_feed_now(f);
       cfi_feed_judge(f, held);
     }
     break;
   case CFI_ROW_END:
-    if (stray)
+    if (item->stray)
       body_fault(f, CHANGEFEED_ERR_PROTOCOL, "an end stands where none belongs",
                  "");
     else
@@ -125,11 +134,12 @@ static void take_row(changefeed *f, const char *text, size_t len, size_t offset,
 
 static void take_tail(changefeed *f) {
   changefeed_str text = cfi_frame_envelope(&f->frame);
+  cfi_frame_item item = {.len = text.len};
 
   if (text.data == NULL)
     body_fault(f, CHANGEFEED_ERR_NOMEM, "no memory for a row", "");
   else
-    take_row(f, text.data, text.len, 0, false, true);
+    take_row(f, text.data, &item, true);
 }
 
 /* One more item of the body; false when nothing more is complete. */
@@ -141,7 +151,7 @@ static bool frame_one(changefeed *f) {
   case CFI_FRAME_MORE:
     return false;
   case CFI_FRAME_ROW:
-    take_row(f, data + item.offset, item.len, item.offset, item.stray, false);
+    take_row(f, data + item.offset, &item, false);
     break;
   case CFI_FRAME_TAIL:
     take_tail(f);

@@ -126,7 +126,8 @@ typedef struct changefeed_change {
   const changefeed_str *revs; /* rev_count of them, in the server's order; the
                                  first is the winner */
   size_t rev_count;           /* 0 in _db_updates */
-  changefeed_str doc;         /* JSON text as received, not decoded, a part of
+  changefeed_str doc;         /* JSON text as received, not decoded, and not
+                                 checked unless validate_docs is on; a part of
                                  row: NOT terminated by '\0' */
   changefeed_str row;         /* JSON text of the whole row as received */
   unsigned flags;             /* enum changefeed_change_flag */
