@@ -172,6 +172,17 @@ static void print_deeds(const soak_deeds *d) {
                d->freezes, d->others);
 }
 
+static void *nothing(void *user) { return user; }
+
+/* A sanitizer adds a thread of its own when the first one is made. */
+static void make_first_thread(void) {
+  pthread_t thread;
+
+  if (pthread_create(&thread, NULL, nothing, NULL) != 0 ||
+      pthread_join(thread, NULL) != 0)
+    abort();
+}
+
 static void soak(uint64_t seed, int64_t seconds, const char *directory) {
   soak_server *server = soak_server_start(seed);
   soak_samples samples;
@@ -179,8 +190,10 @@ static void soak(uint64_t seed, int64_t seconds, const char *directory) {
   changefeed_loop *loop = NULL;
   pthread_t worker, pauser;
   cft_revs *want;
-  int descriptors = cft_fd_count(getpid()), threads = soak_threads();
+  int descriptors = cft_fd_count(getpid()), threads;
 
+  make_first_thread();
+  threads = soak_threads();
   soak_samples_init(&samples, (size_t)(seconds * 1000 / SAMPLE_MS) + 16);
   if (changefeed_loop_new(&loop, NULL) != CHANGEFEED_OK)
     abort();
@@ -264,6 +277,7 @@ int main(int argc, char **argv) {
   }
   (void)printf("soak of %lld s, seed %lld\n", (long long)seconds,
                (long long)seed);
+  (void)fflush(stdout); /* or the child would have it too */
   soak((uint64_t)seed, seconds, directory);
   remove_directory(directory);
   (void)printf("%s\n", failures == 0 ? "all is well" : "FAILED");
