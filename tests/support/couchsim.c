@@ -221,7 +221,9 @@ static int connected(const char *plain) {
 
 char *cft_couchsim_raw(cft_couchsim *sim, unsigned node, const void *bytes,
                        size_t size, int64_t silent_ms, size_t *len, bool *ended,
-                       bool *was_reset) {
+                       bool *was_reset,
+                       bool (*enough)(const char *text, size_t len, void *user),
+                       void *user) {
   int fd = connected(cft_couchsim_plain_url(sim, node));
   size_t cap = 65536;
   char *text = malloc(cap);
@@ -243,6 +245,9 @@ char *cft_couchsim_raw(cft_couchsim *sim, unsigned node, const void *bytes,
       break;
     }
     *len += (size_t)n;
+    text[*len] = '\0';
+    if (enough != NULL && enough(text, *len, user))
+      break;
     if (cap - *len < 4096) {
       char *more = realloc(text, cap *= 2);
       if (more == NULL)

@@ -50,11 +50,13 @@ void cft_couchsim_must(cft_couchsim *sim, int status, const char *method,
     __attribute__((format(printf, 5, 6)));
 
 /* Bytes to a node as they are, and all bytes that come until it closes or is
-   silent for silent_ms; NUL-terminated, the caller frees. *ended tells whether
-   it closed, *was_reset whether with RST. */
+   silent for silent_ms, or enough(...) (if given) says so; NUL-terminated, the
+   caller frees. *ended tells whether it closed, *was_reset whether with RST. */
 char *cft_couchsim_raw(cft_couchsim *sim, unsigned node, const void *bytes,
                        size_t size, int64_t silent_ms, size_t *len, bool *ended,
-                       bool *was_reset);
+                       bool *was_reset,
+                       bool (*enough)(const char *text, size_t len, void *user),
+                       void *user);
 
 /* id -> rev of all that is in the database, as its normal feed tells. */
 cft_revs *cft_couchsim_revs(cft_couchsim *sim, unsigned node, const char *db);

@@ -152,17 +152,18 @@ static void write_row(const couch_feed *f, const couch_doc *doc, size_t rev,
 }
 
 /* The next entry of a shard in either direction that is to be shown. The
-   position moves over what is not. */
+   position moves over what is not; going down, `end` is what is left. */
 static couch_doc *next_in(couch_feed *f, const couch_shard *s, unsigned r) {
   if (f->descending) {
-    size_t i = couch_shard_after_seq(s, f->place.seq[r]);
+    size_t i = couch_shard_after_seq(s, f->end.seq[r]);
     while (i-- > 0) {
+      f->end.seq[r] = s->log[i].seq - 1;
       if (interesting(f, s->log[i].doc)) {
         f->place.seq[r] = s->log[i].seq;
         return s->log[i].doc;
       }
     }
-    f->place.seq[r] = 0;
+    f->end.seq[r] = 0;
     return NULL;
   }
   for (size_t i = couch_shard_after_seq(s, f->place.seq[r]); i < s->log_len;
