@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-enum { CFT_KIND_BITS = 10, CFT_LOG_MAX = 100000, CFT_CONN_MAX = 10000 };
+enum { CFT_KIND_BITS = 11, CFT_LOG_MAX = 100000, CFT_CONN_MAX = 10000 };
 
 struct cft_conn {
   cft_peer *peer;

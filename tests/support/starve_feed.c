@@ -135,7 +135,9 @@ static void on_state(changefeed *feed, const changefeed_event *event,
   if (event->state == CHANGEFEED_STATE_WAITING) {
     r->faults++;
     HOLDS(event->error->code == CHANGEFEED_ERR_NOMEM ||
-              event->error->code == CHANGEFEED_ERR_NETWORK,
+              event->error->code == CHANGEFEED_ERR_NETWORK ||
+              (r->s->event == CFT_EVENT_RECREATE && /* gone for a moment */
+               event->error->code == CHANGEFEED_ERR_NOTFOUND),
           "a fault that is none: %s: %s",
           changefeed_strerror(event->error->code), event->error->message);
   }
