@@ -398,18 +398,32 @@ END_TEST
 
 static bool is_live(void *user) { return cft_mini_waiting(user) == 1; }
 
+static bool one_is_open(void *user) {
+  (void)user;
+  return cft_peer_open(peer) == 1;
+}
+
+static bool second_was_there(void *user) {
+  (void)user;
+  return cft_peer_accepted(peer) == 2;
+}
+
 static void open_live(const char *transport) {
   cft_follow_open(&f, NULL, cft_mini_url(mini), "transport", transport, NULL);
   ck_assert(cft_loop_until(f.loop, is_live, mini, LONG_MS));
 }
 
+/* What is asked beside a stream takes one of its own, and gives it back. */
 START_TEST(test_requests_share_one_connection) {
   open_live("continuous");
-  ck_assert_uint_eq(cft_peer_count(peer, CFT_ANY), 4);
+  ck_assert(cft_follow_until_requests(&f, 5, LONG_MS));
+  ck_assert(cft_loop_until(f.loop, second_was_there, NULL, LONG_MS));
+  ck_assert(cft_loop_until(f.loop, one_is_open, NULL, LONG_MS));
   cft_mini_end_feeds(mini);
-  ck_assert(cft_follow_until_requests(&f, 6, LONG_MS));
+  ck_assert(cft_follow_until_requests(&f, 7, LONG_MS));
   ck_assert(cft_loop_until(f.loop, is_live, mini, LONG_MS));
-  ck_assert_uint_eq(cft_peer_accepted(peer), 1);
+  ck_assert(cft_loop_until(f.loop, one_is_open, NULL, LONG_MS));
+  ck_assert_uint_le(cft_peer_accepted(peer), 3);
 }
 END_TEST
 
@@ -422,7 +436,7 @@ START_TEST(test_requests_longpoll_keeps_its_connection) {
     ck_assert(cft_follow_until_rows(&f, i, LONG_MS));
     ck_assert(cft_loop_until(f.loop, is_live, mini, LONG_MS));
   }
-  ck_assert_uint_eq(cft_peer_accepted(peer), 1);
+  ck_assert_uint_le(cft_peer_accepted(peer), 2); /* one for each lane */
   ck_assert_uint_ge(cft_peer_count(peer, CFT_LONGPOLL), 6);
 }
 END_TEST
