@@ -17,7 +17,10 @@ void cfi_arena_init(cfi_arena *a, const cfi_alloc *alloc, size_t block_size) {
   memset(a, 0, sizeof *a);
   a->alloc = alloc;
   a->block_size = block_size;
+  a->keep = 1;
 }
+
+void cfi_arena_keep(cfi_arena *a, size_t blocks) { a->keep = blocks; }
 
 void cfi_arena_lend(cfi_arena *a, void *space, size_t size) {
   a->next = space;
@@ -34,14 +37,37 @@ static void free_all(cfi_arena *a, cfi_arena_block *block) {
 }
 
 void cfi_arena_free(cfi_arena *a) {
+  size_t keep = a->keep;
+
   free_all(a, a->blocks);
+  free_all(a, a->spare);
   free_all(a, a->large);
   cfi_arena_init(a, a->alloc, a->block_size);
+  a->keep = keep;
 }
 
 static void use_block(cfi_arena *a, cfi_arena_block *block) {
   a->next = block->data;
   a->left = a->block_size;
+}
+
+/* All but the first of the blocks in use; those beyond what is kept are freed.
+ */
+static void put_aside(cfi_arena *a) {
+  cfi_arena_block *block = a->blocks->next;
+  size_t kept = 1;
+
+  for (const cfi_arena_block *b = a->spare; b != NULL; b = b->next)
+    kept++;
+  a->blocks->next = NULL;
+  for (; block != NULL && kept < a->keep; kept++) {
+    cfi_arena_block *next = block->next;
+
+    block->next = a->spare;
+    a->spare = block;
+    block = next;
+  }
+  free_all(a, block);
 }
 
 void cfi_arena_reset(cfi_arena *a) {
@@ -51,9 +77,14 @@ void cfi_arena_reset(cfi_arena *a) {
   a->left = 0;
   if (a->blocks == NULL)
     return;
-  free_all(a, a->blocks->next);
-  a->blocks->next = NULL;
+  if (a->blocks->next != NULL)
+    put_aside(a);
   use_block(a, a->blocks);
+}
+
+void cfi_arena_trim(cfi_arena *a) {
+  free_all(a, a->spare);
+  a->spare = NULL;
 }
 
 /* So that no more than half a block is lost at its end. */
@@ -96,8 +127,12 @@ static void *resize_large(cfi_arena *a, cfi_arena_block *old, size_t rounded) {
 }
 
 static bool add_block(cfi_arena *a) {
-  cfi_arena_block *block = cfi_malloc(a->alloc, sizeof *block + a->block_size);
+  cfi_arena_block *block = a->spare;
 
+  if (block != NULL)
+    a->spare = block->next;
+  else
+    block = cfi_malloc(a->alloc, sizeof *block + a->block_size);
   if (block == NULL)
     return false;
   block->prev = NULL;

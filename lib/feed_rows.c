@@ -443,8 +443,17 @@ static bool after_rows(changefeed *f) {
   return true;
 }
 
+/* A heartbeat and nothing else: what a burst of rows has left behind is given
+   back, since there may be many feeds that only beat. */
+static void rest(changefeed *f) {
+  if (f->held_count != 0 || f->queue.len != 0)
+    return;
+  cfi_buf_clear(&f->queue, 0);
+  cfi_row_rest(f->rows);
+}
+
 bool cfi_feed_drain(changefeed *f, unsigned *budget) {
-  bool delivered = false;
+  bool delivered = false, beat;
 
   if (!f->verified)
     return false;
@@ -472,11 +481,14 @@ bool cfi_feed_drain(changefeed *f, unsigned *budget) {
     if (f->closing || f->phase != CFI_PHASE_ACTIVE)
       return true;
   }
+  beat = f->frame.beats != f->beats_seen;
   f->stats.heartbeats += f->frame.beats - f->beats_seen;
   f->beats_seen = f->frame.beats;
   if (f->held_count == 0 && may_deliver(f) && after_rows(f))
     return true;
   drop_front(f);
   widen(f);
+  if (beat && !delivered)
+    rest(f);
   return delivered;
 }

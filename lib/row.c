@@ -12,7 +12,8 @@
 #include "row_direct.h"
 #include "str.h"
 
-enum { TEXT_BLOCK = 2048 };
+/* Of 64 KiB in all: a batch of a hundred rows with long positions. */
+enum { TEXT_BLOCK = 2048, TEXT_BLOCKS = 32 };
 
 struct cfi_row_parser {
   const cfi_alloc *alloc;
@@ -306,6 +307,7 @@ cfi_row_parser *cfi_row_parser_new(const cfi_alloc *alloc, size_t max_depth) {
   p->max_depth = max_depth;
   p->path = cfi_scan_best();
   cfi_arena_init(&p->texts, alloc, TEXT_BLOCK);
+  cfi_arena_keep(&p->texts, TEXT_BLOCKS);
   return p;
 }
 
@@ -375,3 +377,5 @@ cfi_row_kind cfi_row_parse(cfi_row_parser *p, cfi_row_source source,
 }
 
 void cfi_row_reset(cfi_row_parser *p) { cfi_arena_reset(&p->texts); }
+
+void cfi_row_rest(cfi_row_parser *p) { cfi_arena_trim(&p->texts); }

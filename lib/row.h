@@ -59,8 +59,11 @@ cfi_row_kind cfi_row_parse_framed(cfi_row_parser *p, cfi_row_source source,
 /* The reference: by the JSON parser alone. What the others answer is this. */
 cfi_row_kind cfi_row_parse_by_json(cfi_row_parser *p, cfi_row_source source,
                                    const char *text, size_t len, cfi_row *out);
-/* Forgets all rows parsed so far; keeps the memory of an ordinary row for the
-   next one. */
+/* Forgets all rows parsed so far; keeps the memory of a batch of ordinary rows
+   for the next one. */
 void cfi_row_reset(cfi_row_parser *p);
+/* No row is expected soon: gives back what reset keeps, but for that of one
+   row. */
+void cfi_row_rest(cfi_row_parser *p);
 
 #endif

@@ -127,6 +127,45 @@ START_TEST(test_arena_uses_memory_lent_first_and_never_frees_it) {
 }
 END_TEST
 
+/* So many blocks are filled; answers the calls of the allocator. */
+static size_t fill_blocks(cft_failing *c, cfi_arena *a, size_t blocks) {
+  size_t before = c->calls;
+
+  for (size_t i = 0; i < blocks * 2; i++) {
+    char *piece = cfi_arena_get(a, BLOCK / 2);
+
+    ck_assert_ptr_nonnull(piece);
+    memset(piece, 'x', BLOCK / 2);
+  }
+  return c->calls - before;
+}
+
+START_TEST(test_arena_keeps_as_many_blocks_as_it_is_told) {
+  cft_failing c;
+  cfi_arena a;
+
+  cft_failing_init(&c, 0);
+  cfi_arena_init(&a, &c.alloc, BLOCK);
+  cfi_arena_keep(&a, 3);
+  ck_assert_uint_eq(fill_blocks(&c, &a, 2), 2);
+  cfi_arena_reset(&a);
+  ck_assert_uint_eq(fill_blocks(&c, &a, 5), 3);
+  cfi_arena_reset(&a);
+  ck_assert_uint_eq(c.live, 3);
+  for (int i = 0; i < 10; i++) {
+    ck_assert_uint_eq(fill_blocks(&c, &a, 3), 0);
+    cfi_arena_reset(&a);
+    ck_assert_uint_eq(fill_blocks(&c, &a, 1), 0);
+    cfi_arena_reset(&a);
+  }
+  cfi_arena_trim(&a);
+  ck_assert_uint_eq(c.live, 1);
+  ck_assert_uint_eq(fill_blocks(&c, &a, 3), 2);
+  cfi_arena_free(&a);
+  ck_assert_uint_eq(c.live, 0);
+}
+END_TEST
+
 START_TEST(test_arena_refuses_sizes_that_overflow) {
   cft_failing c;
   cfi_arena a;
@@ -176,6 +215,7 @@ int main(void) {
   TCase *refused = tcase_create("refused");
 
   tcase_add_test(pieces_case, test_arena_pieces_keep_their_content);
+  tcase_add_test(pieces_case, test_arena_keeps_as_many_blocks_as_it_is_told);
   tcase_add_test(pieces_case, test_arena_grows_the_last_piece_in_place);
   tcase_add_test(pieces_case, test_arena_keeps_one_block_over_a_reset);
   tcase_add_test(pieces_case,

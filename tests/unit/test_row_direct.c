@@ -398,6 +398,41 @@ START_TEST(test_row_direct_without_memory_says_so) {
 }
 END_TEST
 
+/* A batch of rows, again and again. */
+START_TEST(test_row_direct_batches_cost_no_allocation) {
+  enum { BATCH = 100 };
+  cft_failing c;
+  cfi_row_parser *p;
+  char text[1024];
+  int len = snprintf(text, sizeof text,
+                     "{\"seq\":\"1-%0200d\",\"id\":\"%032d\"," CHANGES
+                     ",\"deleted\":true}",
+                     0, 0);
+  size_t calls = 0;
+
+  cft_failing_init(&c, 0);
+  p = cfi_row_parser_new(&c.alloc, AGREES_DEPTH);
+  ck_assert_ptr_nonnull(p);
+  for (int batch = 0; batch < 100; batch++) {
+    for (int i = 0; i < BATCH; i++) {
+      cfi_row row;
+
+      ck_assert_int_eq(cfi_row_parse(p, DATABASE, text, (size_t)len, &row),
+                       CFI_ROW_CHANGE);
+    }
+    cfi_row_reset(p);
+    if (batch == 0)
+      calls = c.calls;
+  }
+  ck_assert_uint_eq(c.calls, calls);
+  /* What is left is the parser and the block of one row. */
+  cfi_row_rest(p);
+  ck_assert_uint_eq(c.live, 2);
+  cfi_row_parser_free(p);
+  ck_assert_uint_eq(c.live, 0);
+}
+END_TEST
+
 /* A row of nothing but revisions: its length, and two words for each. */
 START_TEST(test_row_direct_memory_is_bounded_by_the_row) {
   enum { COUNT = 100000 };
@@ -444,6 +479,7 @@ int main(void) {
   tcase_add_test(rows, test_row_direct_agrees_on_random_rows);
   suite_add_tcase(suite, rows);
   tcase_add_test(memory, test_row_direct_without_memory_says_so);
+  tcase_add_test(memory, test_row_direct_batches_cost_no_allocation);
   tcase_add_test(memory, test_row_direct_memory_is_bounded_by_the_row);
   suite_add_tcase(suite, memory);
   return cft_run(suite);

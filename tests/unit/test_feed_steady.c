@@ -1,0 +1,101 @@
+/*
+ * A feed in its stride asks for no memory: not for a row, not for a piece of
+ * the body. And one that has nothing to do keeps none of what it took.
+ */
+#include <stdlib.h>
+
+#include "support/failing.h"
+#include "support/unit.h"
+#include "unit/feed_in_world.h"
+
+enum { ROWS = 40, PIECES = 90 };
+
+static cft_failing memory;
+
+static const char *const options[] = {"include_docs", "1", NULL};
+
+static void open_counted(void) {
+  cft_failing_init(&memory, 0);
+  ck_assert_int_eq(cft_world_try(&w, &memory.alloc, options), CHANGEFEED_OK);
+  cft_world_settle(&w);
+  cft_world_greet(&w);
+  cft_world_answer(&w, 200, LIST("", "\"last_seq\":\"5-a\",\"pending\":0"));
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_LIVE);
+  cft_world_head(&w, 200, NULL);
+}
+
+/* Rows of a CouchDB, each second with a document. */
+static size_t put_rows(char *text, size_t size, unsigned from) {
+  size_t len = 0;
+
+  for (unsigned i = from; i < from + ROWS; i++)
+    len += (size_t)snprintf(
+        text + len, size - len,
+        "{\"seq\":\"%u-g1AAAACbeJzLYWBgYMpgTmEQTM4vTc5ISXIwNDLXMwBCwxyQVCJDUv"
+        "\",\"id\":\"doc%08u\",\"changes\":[{\"rev\":\"1-%032u\"}]%s}\n",
+        i, i, i, i % 2 != 0 ? ",\"doc\":{\"a\":[1,{\"b\":\"\\n\"}]}" : "");
+  return len;
+}
+
+START_TEST(test_feed_steady_rows_cost_no_allocation) {
+  enum { SIZE = ROWS * 300 };
+  char *text = malloc(SIZE), *rest;
+  size_t calls = 0;
+
+  ck_assert_ptr_nonnull(text);
+  rest = malloc(SIZE);
+  ck_assert_ptr_nonnull(rest);
+  open_counted();
+  for (unsigned i = 0; i < PIECES; i++) {
+    size_t len = put_rows(text, SIZE, 10 + i * ROWS), cut = len * i / PIECES;
+
+    (void)snprintf(rest, SIZE, "%s", text + cut);
+    text[cut] = '\0';
+    ck_assert(cft_world_body(&w, text));
+    ck_assert(cft_world_body(&w, rest));
+    ck_assert_uint_eq(w.rows, (i + 1) * ROWS);
+    /* By then everything has its size: the memory of repeats, for instance,
+       is as large as it gets. */
+    if (i == PIECES / 2)
+      calls = memory.calls;
+  }
+  ck_assert_uint_eq(memory.calls, calls);
+  cft_world_close(&w);
+  ck_assert_uint_eq(memory.live, 0);
+  free(rest);
+  free(text);
+}
+END_TEST
+
+START_TEST(test_feed_steady_heartbeats_give_memory_back) {
+  enum { SIZE = ROWS * 300 };
+  char *text = malloc(SIZE);
+  size_t idle, burst;
+
+  ck_assert_ptr_nonnull(text);
+  open_counted();
+  ck_assert(cft_world_body(&w, "\n"));
+  idle = memory.bytes;
+  (void)put_rows(text, SIZE, 10);
+  ck_assert(cft_world_body(&w, text));
+  ck_assert_uint_eq(w.rows, ROWS);
+  burst = memory.bytes;
+  ck_assert(cft_world_body(&w, "\n"));
+  /* The queue at least, which held all of it. */
+  ck_assert_uint_lt(memory.bytes + strlen(text), burst);
+  ck_assert_uint_ge(memory.bytes, idle);
+  cft_world_close(&w);
+  ck_assert_uint_eq(memory.live, 0);
+  free(text);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("feed_steady");
+  TCase *steady = tcase_create("steady");
+
+  tcase_add_test(steady, test_feed_steady_rows_cost_no_allocation);
+  tcase_add_test(steady, test_feed_steady_heartbeats_give_memory_back);
+  suite_add_tcase(suite, steady);
+  return cft_run(suite);
+}
