@@ -436,6 +436,7 @@ int cfi_feed_make_record(changefeed *f, cfi_buf *record, uint64_t *moves,
 void cfi_feed_saved(changefeed *f, uint64_t moves, uint64_t acked);
 /* It is not: when to try again. */
 void cfi_feed_save_failed(changefeed *f, const cfi_error *error);
+bool cfi_feed_keeps_position(const changefeed *f);
 bool cfi_feed_save_is_due(const changefeed *f);
 bool cfi_feed_has_unsaved(const changefeed *f);
 

@@ -28,7 +28,7 @@ bool cfi_feed_set_resume(changefeed *f, changefeed_str seq, bool own) {
 
 /* ---- saving ---- */
 
-static bool keeps_position(const changefeed *f) {
+bool cfi_feed_keeps_position(const changefeed *f) {
   return f->file != NULL || f->has_store || f->local != NULL;
 }
 
@@ -92,7 +92,7 @@ int cfi_feed_save(changefeed *f, cfi_error *error) {
   cfi_buf record;
   int rc;
 
-  if (!keeps_position(f) || f->local != NULL || f->window.alloc == NULL ||
+  if (!cfi_feed_keeps_position(f) || f->local != NULL || f->window.alloc == NULL ||
       !cfi_feed_has_unsaved(f))
     return CHANGEFEED_OK;
   cfi_buf_init(&record, f->alloc);
@@ -140,7 +140,7 @@ bool cfi_feed_save_is_due(const changefeed *f) {
 void cfi_feed_save_if_due(changefeed *f) {
   cfi_error error;
 
-  if (!keeps_position(f))
+  if (!cfi_feed_keeps_position(f))
     return;
   if (!cfi_feed_has_unsaved(f)) {
     /* After a reset the record of the old history stays until there is a

@@ -6,6 +6,11 @@
 
 #include "feed.h"
 
+enum {
+  AUTO_INTERVAL = 1000,
+  SHORT_ANSWER = 10 /* intervals */
+};
+
 static void put_param(cfi_buf *b, const char *name, const char *value) {
   cfi_buf_putc(b, '&');
   cfi_buf_puts(b, name);
@@ -58,8 +63,24 @@ static void put_shape(const cfi_settings *s, cfi_buf *b) {
   put_switch(b, "attachments", s->attachments);
   put_switch(b, "att_encoding_info", s->att_encoding_info);
   put_switch(b, "descending", s->descending);
+}
+
+/* To compute a seq is most of what a row costs a server, and of the past most
+   are never used. A position that is kept is to be exact to checkpoint_every
+   rows, and a short answer to its end. 0: each row. */
+static int64_t seq_interval(const changefeed *f) {
+  const cfi_settings *s = &f->set;
+  int64_t every = AUTO_INTERVAL;
+
   if (s->seq_interval != 0)
-    put_int(b, "seq_interval", s->seq_interval);
+    return s->seq_interval > 1 ? s->seq_interval : 0;
+  if (f->main.ask != CFI_ASK_CATCHUP || s->descending != 0 ||
+      f->url.target != CFI_URL_DATABASE)
+    return 0;
+  if (cfi_feed_keeps_position(f) && s->checkpoint_every < every)
+    every = s->checkpoint_every;
+  return every > 1 && f->limit_left > (uint64_t)every * SHORT_ANSWER ? every
+                                                                     : 0;
 }
 
 static const char *feed_name(const changefeed *f) {
@@ -117,6 +138,8 @@ static void put_feed_url(changefeed *f, cfi_buf *b) {
     put_int(b, "timeout", timeout);
   put_choice(s, b);
   put_shape(s, b);
+  if (seq_interval(f) != 0)
+    put_int(b, "seq_interval", seq_interval(f));
   if (f->limit_left != UINT64_MAX)
     put_int(b, "limit", (int64_t)f->limit_left);
 }

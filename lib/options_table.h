@@ -52,7 +52,7 @@ SWITCH(attachments, 0, "with include_docs: send attachments in base64")
 SWITCH(att_encoding_info, 0, "with include_docs: tell how attachments are stored")
 SWITCH(validate_docs, 0, "with include_docs: read each document as JSON, and refuse a row whose document is none")
 INT(limit, "rows", 1, INT64_MAX, 1, 0, "end after this many rows; 0 = no limit")
-INT(seq_interval, "rows", 1, 1000000, 1, 0, "let the server state the position only each so many rows, which costs it less; 0 = every row")
+INT(seq_interval, "rows", 1, 1000000, 1, 0, "let the server state the position only each so many rows, which costs it less; 0 or auto = 1000, at most checkpoint_every, in what is past, each row in what is live; 1 = each row")
 SWITCH(descending, 0, "newest first; only with mode=once")
 
 /* time */

@@ -78,6 +78,10 @@ static int read_int(const cfi_option *row, const char *value, int64_t *out,
   const changefeed_option_info *i = &row->info;
   size_t digits = value[0] == '-' ? 1 : 0;
 
+  if (strcmp(i->name, "seq_interval") == 0 && strcmp(value, "auto") == 0) {
+    *out = 0;
+    return CHANGEFEED_OK;
+  }
   if (cfi_str_to_int(value, strlen(value), out))
     return cfi_option_check_int(row, *out, error);
   /* A number of more digits than any value has is one out of range. */

@@ -91,7 +91,7 @@ START_TEST(test_checkpoint_holds_back_what_was_not_acknowledged) {
 
   cft_mini_fill(mini, "a", 10);
   cft_follow_open(&f, NULL, cft_mini_url(mini), "mode", "once", "checkpoint",
-                  option, "auto_ack", "0", NULL);
+                  option, "auto_ack", "0", "seq_interval", "1", NULL);
   ck_assert(cft_follow_until_over(&f, 20000));
   ck_assert_int_eq(changefeed_ack_one(f.feed, 1), CHANGEFEED_OK);
   ck_assert_int_eq(changefeed_ack_one(f.feed, 2), CHANGEFEED_OK);

@@ -312,9 +312,34 @@ START_TEST(test_requests_each_switch_goes_both_ways) {
 END_TEST
 
 START_TEST(test_requests_state_nothing_that_was_not_asked_for) {
-  run_with(cft_mini_url(mini), "mode", "once");
+  run_with(cft_mini_url(mini), "seq_interval", "1");
   ck_assert_str_eq(cft_peer_request(peer, CFT_NORMAL, 0)->target,
                    "/db/_changes?feed=normal&since=0&heartbeat=10000");
+}
+END_TEST
+
+/* A seq in a thousand rows, or as often as a position is to be saved, or all
+   of them where the answer is short. */
+static const struct {
+  const char *option, *value, *sent;
+} intervals[] = {
+    {"seq_interval", "auto", "&seq_interval=1000"},
+    {"seq_interval", "0", "&seq_interval=1000"},
+    {"seq_interval", "7", "&seq_interval=7"},
+    {"seq_interval", "1", NULL},
+    {"limit", "2000", NULL},
+    {"limit", "20000", "&seq_interval=1000"},
+    {"descending", "1", NULL},
+    {"checkpoint_every", "10", "&seq_interval=1000"}, /* and keeps none */
+};
+
+START_TEST(test_requests_ask_for_fewer_seqs_of_the_past) {
+  run_with(cft_mini_url(mini), intervals[_i].option, intervals[_i].value);
+  const char *target = cft_peer_request(peer, CFT_NORMAL, 0)->target;
+  if (intervals[_i].sent)
+    ck_assert_msg(strstr(target, intervals[_i].sent), "%s", target);
+  else
+    ck_assert_msg(!strstr(target, "seq_interval"), "%s", target);
 }
 END_TEST
 
@@ -489,6 +514,8 @@ int main(void) {
   tcase_add_loop_test(t, test_requests_each_switch_goes_both_ways, 0,
                       sizeof switches / sizeof *switches);
   tcase_add_test(t, test_requests_state_nothing_that_was_not_asked_for);
+  tcase_add_loop_test(t, test_requests_ask_for_fewer_seqs_of_the_past, 0,
+                      sizeof intervals / sizeof intervals[0]);
   tcase_add_loop_test(t, test_requests_give_a_seq_back_byte_for_byte, 0,
                       sizeof kinds_of_seq / sizeof *kinds_of_seq);
   tcase_add_test(t, test_requests_post_doc_ids);

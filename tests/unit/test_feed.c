@@ -13,7 +13,7 @@ START_TEST(test_feed_asks_who_is_there_then_the_past_then_the_present) {
   cft_world_answer(&w, 200, "{\"db_name\":\"db\"}");
   ck_assert_str_eq(cft_world_url(&w),
                    "http://127.0.0.1:5984/db/_changes?feed=normal&since=0"
-                   "&heartbeat=10000");
+                   "&heartbeat=10000&seq_interval=1000");
   cft_world_answer(
       &w, 200,
       LIST(ROW("1-a", "x", "1-r"), "\"last_seq\":\"2-b+/=\",\"pending\":0"));
