@@ -127,18 +127,20 @@ static void *write_steadily(void *user) {
   return NULL;
 }
 
-/* Known failure 85: under load, each time at another instant. */
+/* Known failure 85: under load, each time at another instant. There are enough
+   feeds that some are in the middle of a response each time. */
 START_TEST(test_restart_fifty_times_under_load_loses_nothing) {
-  enum { RESTARTS = 50 };
+  enum { RESTARTS = 50, FEEDS = 30 };
   static const char *const transports[] = {"continuous", "longpoll",
                                            "eventsource"};
-  cft_follow f[3] = {{.feed = NULL}};
+  static cft_follow f[FEEDS];
+  uint64_t reconnects = 0;
   pthread_t writer;
   char why[256];
   atomic_store(&enough, false);
-  for (size_t i = 0; i < 3; i++)
-    cft_follow_open(&f[i], loop, cft_mini_url(mini), "transport", transports[i],
-                    "heartbeat_ms", "1000", NULL);
+  for (size_t i = 0; i < FEEDS; i++)
+    cft_follow_open(&f[i], loop, cft_mini_url(mini), "transport",
+                    transports[i % 3], "heartbeat_ms", "1000", NULL);
   ck_assert_int_eq(pthread_create(&writer, NULL, write_steadily, mini), 0);
   for (int i = 0; i < RESTARTS; i++) {
     cft_loop_for(loop, 20 + i % 7 * 25);
@@ -150,15 +152,16 @@ START_TEST(test_restart_fifty_times_under_load_loses_nothing) {
   ck_assert_int_eq(pthread_join(writer, NULL), 0);
   cft_revs *want = cft_mini_revs(mini);
   ck_assert_uint_gt(cft_revs_count(want), 1000);
-  for (size_t i = 0; i < 3; i++) {
+  for (size_t i = 0; i < FEEDS; i++) {
     (void)cft_follow_until_revs(&f[i], want, LONG_MS);
     ck_assert_msg(cft_revs_equal(want, f[i].revs, why, sizeof why), "%s: %s",
-                  transports[i], why);
-    ck_assert_uint_ge(cft_follow_stats(&f[i]).reconnects, 5);
+                  transports[i % 3], why);
     ck_assert_uint_eq(cft_follow_stats(&f[i]).resets, 0);
     ck_assert_uint_eq(cft_follow_doubles(&f[i]), 0);
+    reconnects += cft_follow_stats(&f[i]).reconnects;
     cft_follow_clear(&f[i]);
   }
+  ck_assert_uint_ge(reconnects, RESTARTS);
   cft_revs_free(want);
 }
 END_TEST
