@@ -40,7 +40,7 @@ static long follow(void *library, const char *url) {
   const char *const set[][2] = {{"url", url}, {"proxy", "-"}, {"mode", "once"}};
   changefeed_options *options = NULL;
   const changefeed_change *change;
-  changefeed *feed;
+  changefeed *feed = NULL;
   long rows = 0;
   int rc = find(library, "changefeed_options_new").options_new(&options);
 

@@ -1,5 +1,8 @@
 /* The endless writer: _bulk_docs by one thread, whose order of writes is the
    order of the revs it remembers. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "churn.h"
 
 #include <check.h>
