@@ -97,7 +97,7 @@ START_TEST(test_position_goes_by_arrival_whatever_seqs_look_like) {
   cft_mini_config config = cft_mini_get_config(mini);
   config.buffer = 1; /* a chunk for each row */
   cft_mini_set_config(mini, &config);
-  cft_follow_open(&f, loop, cft_mini_url(mini), NULL);
+  cft_follow_open(&f, loop, cft_mini_url(mini), "seq_interval", "1", NULL);
   until_live();
   for (unsigned i = 0; i < 3; i++)
     put(i);
@@ -350,7 +350,7 @@ START_TEST(test_position_is_never_that_of_another_answer) {
   rows_at_live = SIZE_MAX;
   f.on_state = note_live;
   cft_follow_open(&f, loop, cft_mini_url(mini), "mode", "once", "doc_ids",
-                  once_filters[_i], NULL);
+                  once_filters[_i], "seq_interval", "1", NULL);
   ck_assert(cft_follow_until_over(&f, LONG_MS));
   ck_assert_int_eq(changefeed_get_state(f.feed), CHANGEFEED_STATE_ENDED);
   ck_assert_uint_eq(f.taken, _i == 0 ? ROWS : _i == 1);
