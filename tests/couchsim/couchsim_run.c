@@ -3,8 +3,10 @@
  * step, and what happened before it.
  *
  *   couchsim_run [--first N] [--count N] [--seed N] [--verbose]
+ *   couchsim_run --herd [--first N]
  *
- * --seed N is one run, told in full.
+ * --seed N is one run, told in full. --herd: many followers of one server, and
+ * nothing else.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
@@ -14,13 +16,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "herd.h"
 #include "sim.h"
 
 enum { RUN_S = 20 }; /* real time for one seed: it does not end */
 
 typedef struct arguments {
   uint64_t first, count;
-  bool verbose, keep_going;
+  bool verbose, keep_going, herd;
 } arguments;
 
 /* What the handler may say, made before the run. */
@@ -60,6 +63,8 @@ static bool read_arguments(int argc, char **argv, arguments *a) {
       a->verbose = true;
     } else if (strcmp(argv[i], "--keep-going") == 0) {
       a->keep_going = true;
+    } else if (strcmp(argv[i], "--herd") == 0) {
+      a->herd = true;
     } else if (strcmp(argv[i], "--first") == 0 && number(value, &a->first)) {
       i++;
     } else if (strcmp(argv[i], "--count") == 0 && number(value, &a->count)) {
@@ -124,6 +129,8 @@ int main(int argc, char **argv) {
 
   if (!read_arguments(argc, argv, &a))
     return EXIT_FAILURE;
+  if (a.herd)
+    return sim_herd(a.first) ? EXIT_SUCCESS : EXIT_FAILURE;
   (void)signal(SIGALRM, on_alarm);
   s.verbose = a.verbose;
   for (uint64_t i = 0; i < a.count; i++) {
