@@ -46,10 +46,6 @@ bool cfi_str_to_int(const char *text, size_t len, int64_t *out) {
 
 int cfi_str_lower(int c) { return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c; }
 
-bool cfi_str_is_space(char c) {
-  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
 bool cfi_str_equal(changefeed_str s, const char *text) {
   return s.data != NULL && s.len == strlen(text) &&
          memcmp(s.data, text, s.len) == 0;
@@ -115,11 +111,23 @@ static size_t utf8_lead(unsigned char c, unsigned char *low,
 
 bool cfi_str_is_utf8(const char *text, size_t len) {
   const unsigned char *p = (const unsigned char *)text;
+  const uint64_t highs = UINT64_C(0x8080808080808080);
+  uint64_t word;
   size_t i = 0;
 
   while (i < len) {
     unsigned char low, high;
-    size_t n = utf8_lead(p[i], &low, &high);
+    size_t n;
+
+    /* Most of most texts is ASCII. */
+    if (len - i >= sizeof word) {
+      memcpy(&word, p + i, sizeof word);
+      if ((word & highs) == 0) {
+        i += sizeof word;
+        continue;
+      }
+    }
+    n = utf8_lead(p[i], &low, &high);
 
     if (n == 0 || n > len - i)
       return false;

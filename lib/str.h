@@ -19,8 +19,11 @@ size_t cfi_str_from_int(char out[CFI_INT_TEXT], long long value);
    not or does not fit. */
 bool cfi_str_to_int(const char *text, size_t len, int64_t *out);
 
-int cfi_str_lower(int c);      /* ASCII only */
-bool cfi_str_is_space(char c); /* JSON's four */
+int cfi_str_lower(int c); /* ASCII only */
+/* JSON's four. */
+static inline bool cfi_str_is_space(char c) {
+  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
 bool cfi_str_equal(changefeed_str s, const char *text);
 bool cfi_str_same(changefeed_str a, changefeed_str b);
 /* ASCII case-insensitive comparison of whole texts. */

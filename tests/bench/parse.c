@@ -294,7 +294,7 @@ static int usage(void) {
 }
 
 int main(int argc, char **argv) {
-  setting s = {(size_t)64 << 20, 16384, 5, "abc", ""};
+  setting s = {(size_t)1 << 20, 16384, 21, "abc", ""};
 
   for (int i = 1; i < argc; i += 2) {
     long n = i + 1 < argc ? strtol(argv[i + 1], NULL, 10) : 0;
