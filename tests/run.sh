@@ -45,6 +45,10 @@ packages=(
   check libjansson-dev
   bash curl mandoc openssl procps stunnel4
 )
+# For the paths of the scanner that are not this processor's.
+if [ "$(uname -m)" = x86_64 ]; then
+  packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+fi
 
 # shellcheck source=tests/support/install.sh
 . tests/support/install.sh
