@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Standard output: rows go out at once, whole, and are acknowledged only then;
 # a reader who is slow, stopped or gone holds nothing up.
+# ctest: LABEL threads
 set -u
 # shellcheck source=tests/cli/command.sh
 . "$(dirname "${BASH_SOURCE[0]}")/command.sh"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Signals end the command well, soon, and in every state it can be in.
+# ctest: LABEL threads
 # ctest: SERIAL
 set -u
 # shellcheck source=tests/cli/command.sh
