@@ -85,7 +85,7 @@ void cfi_feed_set_state(changefeed *f, int base_state) {
    for it, one that is stopped only when that was asked for. */
 static bool waits_for_save(const changefeed *f, int base_state) {
   if (f->phase == CFI_PHASE_FLUSH || f->set.flush_timeout_ms == 0 ||
-      !cfi_local_can_flush(f))
+      !cfi_local_can_flush(f, base_state))
     return false;
   if (f->stopped)
     return f->set.flush_on_stop != 0;
@@ -118,12 +118,14 @@ void cfi_feed_finish(changefeed *f, int base_state) {
 }
 
 bool cfi_feed_end_flush(changefeed *f, bool late) {
-  if (cfi_local_can_flush(f) && !late)
+  if (cfi_local_can_flush(f, f->final_state) && !late)
     return false;
   if (late)
     cfi_feed_log(f, CHANGEFEED_LOG_ERROR,
-                 "the last position of %s could not be saved in %lld ms",
-                 f->url.shown, (long long)f->set.flush_timeout_ms);
+                 "the last position of %s could not be saved in %lld ms: %s",
+                 f->url.shown, (long long)f->set.flush_timeout_ms,
+                 cfi_feed_has_unsaved(f) ? "the database did not take it"
+                                         : "rows are not acknowledged");
   be_over(f, f->final_state);
   return true;
 }
@@ -229,11 +231,12 @@ static char *first_of(const changefeed *f, const char *a, const char *b) {
 /* The options' names go before those of the URL. */
 static int copy_credentials(changefeed *f, cfi_error *error) {
   const char *user = f->set.username, *password = f->set.password;
+  const char *of_url = user != NULL ? NULL : f->url.password;
 
   f->username = first_of(f, user, f->url.username);
-  f->password = first_of(f, password, user != NULL ? NULL : f->url.password);
+  f->password = first_of(f, password, of_url);
   if ((f->username == NULL && (user != NULL || f->url.username != NULL)) ||
-      (f->password == NULL && password != NULL))
+      (f->password == NULL && (password != NULL || of_url != NULL)))
     return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
   if (f->set.session != 0 && f->username == NULL)
     return cfi_error_set(error, CHANGEFEED_ERR_OPTION,

@@ -88,7 +88,9 @@ typedef struct cfi_head {
 /* mail: set by any thread or signal handler, taken by step */
 enum { CFI_MAIL_STOP = 1, CFI_MAIL_ACK = 2, CFI_MAIL_RESUME = 4 };
 
-enum { CFI_REPLY_MAX = 64 * 1024 }; /* bytes kept of an answer not a feed */
+/* Bytes kept of an answer that is no feed, and of one that holds a position
+   with the selector it is for: CouchDB takes 8 MB. */
+enum { CFI_REPLY_MAX = 64 * 1024, CFI_DOC_MAX = 16 * 1024 * 1024 };
 
 /* A row taken apart and not taken by the application yet. */
 typedef struct cfi_held {
@@ -326,6 +328,7 @@ const cfi_url *cfi_feed_where(const changefeed *f);
 const cfi_url *cfi_feed_where_of(const changefeed *f, const cfi_lane *l);
 /* Makes the request l->ask; false: f->error says why not. */
 bool cfi_feed_start(changefeed *f, cfi_lane *l);
+bool cfi_feed_needs_login(const changefeed *f);
 /* Asks on_request; false: the feed is over, or gone. */
 bool cfi_feed_may_request(changefeed *f);
 
@@ -459,11 +462,12 @@ const char *cfi_local_name(const changefeed *f);
 bool cfi_local_on_loaded(changefeed *f, cfi_lane *l);
 /* The side lane's. */
 void cfi_local_on_side(changefeed *f, cfi_lane *l);
+void cfi_local_on_login(changefeed *f, const cfi_lane *l);
 bool cfi_local_is_saving(const changefeed *f);
 /* Delivery waits while so much is acknowledged and not saved. */
 bool cfi_local_is_behind(const changefeed *f);
 /* Is there a position to be saved before the feed is over? */
-bool cfi_local_can_flush(const changefeed *f);
+bool cfi_local_can_flush(const changefeed *f, int final_state);
 /* As soon as possible. */
 void cfi_local_save_now(changefeed *f);
 void cfi_feed_random_text(changefeed *f, char out[CFI_HASH_TEXT]);

@@ -10,7 +10,11 @@
 #include "info.h"
 #include "reply.h"
 
-enum { CONFLICTS_MAX = 3 };
+enum {
+  CONFLICTS_MAX = 3,
+  LOOK_MS = 60000 /* CouchDB from 2 on knows no conflict of `_local` documents:
+                     so often it is looked who else writes this one */
+};
 
 struct cfi_local {
   char *name;
@@ -18,8 +22,11 @@ struct cfi_local {
   cfi_couch_doc doc;           /* as it was last seen or written */
   bool loaded;
   bool stale;    /* its revision is not known: ask before the next save */
-  bool refused;  /* and the application was told */
+  bool told;     /* that it cannot be written */
+  bool hopeless; /* trying again at once leads nowhere */
+  bool renewed;  /* the credentials, since the last save */
   bool save_now; /* changefeed_checkpoint */
+  int64_t looked_ms;
   unsigned conflicts;
   uint64_t moves, acked; /* of what is being saved */
 };
@@ -66,9 +73,14 @@ bool cfi_local_wants_load(const changefeed *f) {
   return f->local != NULL && !f->local->loaded;
 }
 
+/* The server and the database were asked for before, when it was not known yet
+   whose the position is. */
 static void loaded(changefeed *f) {
   f->local->loaded = true;
-  cfi_feed_response_over(f);
+  f->local->looked_ms = cfi_feed_now(f);
+  if (cfi_feed_same_history(f, CFI_ASK_SERVER) &&
+      cfi_feed_same_history(f, CFI_ASK_DATABASE))
+    cfi_feed_response_over(f);
 }
 
 static void refuse(changefeed *f, const cfi_error *error) {
@@ -132,6 +144,12 @@ bool cfi_local_on_loaded(changefeed *f, cfi_lane *l) {
     loaded(f);
     return true;
   }
+  if (l->no_memory) {
+    (void)cfi_error_set(&f->error, CHANGEFEED_ERR_NOMEM,
+                        "no memory for the position kept in %s", f->url.shown);
+    cfi_feed_fault(f);
+    return true;
+  }
   if (l->status != 200)
     return false;
   rc = cfi_couch_doc_parse(f->alloc, cfi_buf_data(&l->reply), l->reply.len,
@@ -160,7 +178,8 @@ bool cfi_local_wants(const changefeed *f, cfi_ask *ask) {
     return false;
   if (f->phase != CFI_PHASE_FLUSH && !l->save_now && !cfi_feed_save_is_due(f))
     return false;
-  *ask = l->stale ? CFI_ASK_LOAD : CFI_ASK_SAVE;
+  *ask = l->stale || cfi_feed_now(f) - l->looked_ms >= LOOK_MS ? CFI_ASK_LOAD
+                                                               : CFI_ASK_SAVE;
   return true;
 }
 
@@ -207,6 +226,11 @@ static void take_revision(cfi_local *l, const cfi_alloc *alloc, char *rev) {
   l->stale = rev == NULL;
 }
 
+static void was_of_use(changefeed *f) {
+  cfi_bucket_refund(&f->bucket, cfi_feed_now(f));
+  f->stats.unproductive--;
+}
+
 static void saved(changefeed *f, const cfi_info *info) {
   cfi_local *l = f->local;
 
@@ -214,26 +238,46 @@ static void saved(changefeed *f, const cfi_info *info) {
                 info->rev.data != NULL ? cfi_strdup(f->alloc, info->rev.data)
                                        : NULL);
   l->conflicts = 0;
-  l->refused = l->save_now = false;
-  cfi_bucket_refund(&f->bucket, cfi_feed_now(f));
-  f->stats.unproductive--;
+  l->told = l->hopeless = l->renewed = l->save_now = false;
+  was_of_use(f);
   cfi_feed_saved(f, l->moves, l->acked);
+}
+
+static void failed(changefeed *f) {
+  f->local->save_now = false;
+  cfi_feed_save_failed(f, &f->error);
 }
 
 /* Not a fault of the feed: it goes on, and says so. */
 static void may_not_write(changefeed *f) {
   changefeed_notice notice = {.kind = CHANGEFEED_NOTICE_STORE};
 
-  if (f->local->refused)
-    return;
-  f->local->refused = true;
-  notice.reason = f->error.text;
-  cfi_feed_notice(f, &notice);
+  f->local->hopeless = true;
+  if (!f->local->told) {
+    f->local->told = true;
+    notice.reason = f->error.text;
+    cfi_feed_notice(f, &notice);
+  }
+  failed(f);
 }
 
-static void failed(changefeed *f) {
-  f->local->save_now = false;
-  cfi_feed_save_failed(f, &f->error);
+/* A cookie may have been withdrawn while a response has gone on. */
+static bool renew_credentials(changefeed *f) {
+  if ((f->set.session == 0 && f->callbacks.on_request == NULL) ||
+      f->local->renewed)
+    return false;
+  f->local->renewed = true;
+  cfi_free_secret(f->alloc, f->cookie);
+  f->cookie = NULL;
+  f->renew = true;
+  return true;
+}
+
+static void on_refused(changefeed *f, int status) {
+  if (status == 401 && renew_credentials(f))
+    failed(f);
+  else
+    may_not_write(f);
 }
 
 static void on_conflict(changefeed *f) {
@@ -263,53 +307,76 @@ static void on_saved(changefeed *f, const cfi_lane *l) {
     return;
   }
   if (l->status == 401 || l->status == 403 || l->status == 405)
-    may_not_write(f);
-  if (!cfi_feed_gone(f))
+    on_refused(f, l->status);
+  else
     failed(f);
 }
 
-/* Whose is the revision that was in the way? A save of ours of which no answer
-   came is as good as one of which did. */
-static void on_reloaded(changefeed *f, cfi_lane *l) {
-  cfi_local *local = f->local;
-  cfi_couch_doc doc = {0};
-  const char *other;
+static bool is_ours(const cfi_local *l, const cfi_couch_doc *doc) {
+  const char *newest = doc->count != 0 ? doc->entry[0].session : l->session;
 
-  if (cfi_feed_doc_is_missing(f, l)) {
-    take_revision(local, f->alloc, NULL);
-    local->stale = false;
-    return;
-  }
-  if (l->status != 200) {
-    cfi_feed_describe(f, l, (changefeed_str){NULL, 0},
-                      (changefeed_str){NULL, 0});
-    failed(f);
-    return;
-  }
-  if (cfi_couch_doc_parse(f->alloc, cfi_buf_data(&l->reply), l->reply.len, &doc,
-                          &f->error) != CHANGEFEED_OK) {
-    failed(f);
-    return;
-  }
-  other = doc.count != 0 ? doc.entry[0].session : "";
-  if (strcmp(other, local->session) == 0 ||
-      (local->doc.count > 1 &&
-       strcmp(other, local->doc.entry[1].session) == 0)) {
-    take_revision(local, f->alloc, doc.rev);
-    doc.rev = NULL;
-  } else {
+  /* The run before this one may have been cut off while it saved. */
+  return strcmp(newest, l->session) == 0 ||
+         (l->doc.count != 0 && strcmp(newest, l->doc.entry[0].session) == 0) ||
+         (l->doc.count > 1 && strcmp(newest, l->doc.entry[1].session) == 0);
+}
+
+static void on_found(changefeed *f, cfi_couch_doc *doc) {
+  cfi_local *l = f->local;
+
+  if (!is_ours(l, doc)) {
     (void)cfi_error_set(&f->error, CHANGEFEED_ERR_STORE,
                         "the position of %s is not saved: another follower "
                         "(session %s) keeps its own in _local/%s; give each a "
                         "checkpoint_key",
-                        f->url.shown, other, local->name);
+                        f->url.shown, doc->entry[0].session, l->name);
+    l->stale = true;
+    may_not_write(f);
+    return;
+  }
+  if (!l->stale)
+    was_of_use(f);
+  take_revision(l, f->alloc, doc->rev);
+  doc->rev = NULL;
+  l->looked_ms = cfi_feed_now(f);
+}
+
+/* Whose is the document by now? A save of ours of which no answer came is as
+   good as one of which did. */
+static void on_reloaded(changefeed *f, cfi_lane *l) {
+  cfi_couch_doc doc = {0};
+  cfi_error error;
+  int rc;
+
+  if (cfi_feed_doc_is_missing(f, l)) {
+    take_revision(f->local, f->alloc, NULL);
+    f->local->stale = false;
+    f->local->looked_ms = cfi_feed_now(f);
+  } else if (l->status == 401 || l->status == 403) {
+    cfi_feed_describe(f, l, (changefeed_str){NULL, 0},
+                      (changefeed_str){NULL, 0});
+    on_refused(f, l->status);
+  } else if (l->status != 200) {
+    cfi_feed_describe(f, l, (changefeed_str){NULL, 0},
+                      (changefeed_str){NULL, 0});
     failed(f);
+  } else if ((rc = cfi_couch_doc_parse(f->alloc, cfi_buf_data(&l->reply),
+                                       l->reply.len, &doc, &error)) !=
+             CHANGEFEED_OK) {
+    (void)cfi_error_set(&f->error, rc,
+                        "the position of %s is not saved in _local/%s: %s",
+                        f->url.shown, f->local->name, error.text);
+    f->local->stale = true;
+    failed(f);
+  } else {
+    on_found(f, &doc);
   }
   cfi_couch_doc_free(f->alloc, &doc);
 }
 
 void cfi_local_on_side(changefeed *f, cfi_lane *l) {
   if (l->no_memory) {
+    f->local->stale = true;
     (void)cfi_error_set(&f->error, CHANGEFEED_ERR_NOMEM,
                         "no memory for the answer of %s",
                         cfi_feed_where_of(f, l)->shown);
@@ -325,9 +392,27 @@ void cfi_local_on_side(changefeed *f, cfi_lane *l) {
   }
 }
 
+/* Only for a last save: else the main request logs in. */
+void cfi_local_on_login(changefeed *f, const cfi_lane *l) {
+  if (l->done_code == CHANGEFEED_OK && l->status == 200 &&
+      !cfi_feed_needs_login(f))
+    return;
+  if (l->done_code != CHANGEFEED_OK)
+    cfi_feed_describe_transport(f, l);
+  else
+    cfi_feed_describe(f, l, (changefeed_str){NULL, 0},
+                      (changefeed_str){NULL, 0});
+  f->local->hopeless = l->done_code == CHANGEFEED_OK;
+  failed(f);
+}
+
 /* ---- the end ---- */
 
-bool cfi_local_can_flush(const changefeed *f) {
-  return f->local != NULL && f->local->loaded &&
-         (cfi_feed_has_unsaved(f) || cfi_local_is_saving(f));
+/* A feed that ended by itself waits for those who are still at work, too. */
+bool cfi_local_can_flush(const changefeed *f, int final_state) {
+  if (f->local == NULL || !f->local->loaded || f->local->hopeless)
+    return false;
+  return cfi_feed_has_unsaved(f) || cfi_local_is_saving(f) ||
+         (final_state == CHANGEFEED_STATE_ENDED && !f->stopped &&
+          cfi_window_look(&f->window).unacked != 0);
 }

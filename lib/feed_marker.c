@@ -26,6 +26,7 @@ static void confirmed(changefeed *f) {
 }
 
 static void adopt(changefeed *f, const char *marker) {
+  const char *known = f->identity.marker;
   char *copy = cfi_strdup(f->alloc, marker);
   bool news;
 
@@ -34,11 +35,14 @@ static void adopt(changefeed *f, const char *marker) {
     cfi_feed_fault(f);
     return;
   }
-  news = f->identity.marker == NULL && !cfi_feed_start_time_tells(f);
+  news = (known == NULL || strcmp(known, marker) != 0) &&
+         !cfi_feed_start_time_tells(f);
   cfi_free(f->alloc, f->identity.marker);
   f->identity.marker = copy;
   confirmed(f);
-  /* The response may have begun in a database before this one. */
+  /* The response may have begun in a database before this one. And what we
+     have written another may have overwritten: CouchDB from 2 on lets it. The
+     next response looks. */
   if (news)
     cfi_feed_response_over(f);
 }
@@ -82,14 +86,18 @@ static void on_found(changefeed *f, const cfi_lane *l) {
   if (rc == CFI_INFO_NOMEM) {
     (void)cfi_error_set(&f->error, CHANGEFEED_ERR_NOMEM, "no memory");
     cfi_feed_fault(f);
-  } else if (rc != CFI_INFO_OK || info.marker.data == NULL) {
+  } else if (rc != CFI_INFO_OK) {
+    cfi_feed_fault_protocol(
+        f, l, "HTTP 200 with something that is not a JSON object");
+  } else if (f->identity.marker != NULL && cfi_feed_has_begun(f) &&
+             (info.marker.data == NULL ||
+              strcmp(f->identity.marker, info.marker.data) != 0)) {
+    (void)cfi_feed_reset(f, "the database holds another marker");
+  } else if (info.marker.data == NULL) {
     (void)cfi_error_set(&f->error, CHANGEFEED_ERR_PROTOCOL,
                         "_local/" CFI_MARKER_NAME " of %s holds no marker",
                         cfi_feed_where(f)->shown);
     do_without(f);
-  } else if (f->identity.marker != NULL && cfi_feed_has_begun(f) &&
-             strcmp(f->identity.marker, info.marker.data) != 0) {
-    (void)cfi_feed_reset(f, "the database holds another marker");
   } else {
     adopt(f, info.marker.data);
   }
@@ -103,8 +111,8 @@ static void on_written(changefeed *f, cfi_lane *l) {
     adopt(f, f->marker_text);
   } else if (wrong_one && ++f->marker_conflicts < CONFLICTS_MAX) {
     f->marker_absent = false; /* another follower was faster: read it */
-  } else if (l->status == 408 || l->status == 429 || l->status >= 500 ||
-             wrong_one) {
+  } else if (l->status == 404 || l->status == 408 || l->status == 429 ||
+             l->status >= 500 || wrong_one) {
     f->marker_conflicts = 0;
     cfi_feed_on_answer(f, l);
   } else {

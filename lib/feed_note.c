@@ -99,11 +99,12 @@ void cfi_feed_note_head(changefeed *f, cfi_lane *l, const cfi_head *head) {
 
 /* Of what is no feed. */
 static bool receive_reply(cfi_lane *l, const void *data, size_t len) {
-  size_t room = CFI_REPLY_MAX - l->reply.len;
+  size_t most = l->ask == CFI_ASK_LOAD ? CFI_DOC_MAX : CFI_REPLY_MAX;
+  size_t room = most - l->reply.len;
 
   /* What an error page says beyond this is of no use to anybody. */
-  return cfi_buf_append(&l->reply, data, len < room ? len : room,
-                        CFI_REPLY_MAX) == CFI_BUF_OK;
+  return cfi_buf_append(&l->reply, data, len < room ? len : room, most) ==
+         CFI_BUF_OK;
 }
 
 bool cfi_feed_receive(changefeed *f, cfi_lane *l, const void *data, size_t len,
@@ -114,8 +115,10 @@ bool cfi_feed_receive(changefeed *f, cfi_lane *l, const void *data, size_t len,
   if (l == &f->main)
     f->byte_ms = f->last_byte_ms = cfi_feed_now(f);
   if (!cfi_lane_asks_rows(l) || l->status != 200) {
-    *fail = l->no_memory = !receive_reply(l, data, len);
-    return !*fail;
+    if (receive_reply(l, data, len))
+      return true;
+    *fail = l->no_memory = true; /* what the head lacked is not forgotten */
+    return false;
   }
   if (f->tail) /* after the last word only white space may come */
     return true;

@@ -22,7 +22,7 @@ const cfi_url *cfi_feed_where_of(const changefeed *f, const cfi_lane *l) {
 
 /* ---- which request ---- */
 
-static bool needs_login(const changefeed *f) {
+bool cfi_feed_needs_login(const changefeed *f) {
   return f->set.session != 0 &&
          (f->cookie == NULL || cfi_feed_now(f) >= f->cookie_until_ms);
 }
@@ -31,7 +31,7 @@ static bool needs_login(const changefeed *f) {
    of which nothing is known is asked for before its changes, too: only then
    the question beside them tells whether it is still the same. */
 static cfi_ask next_ask(const changefeed *f) {
-  if (needs_login(f))
+  if (cfi_feed_needs_login(f))
     return CFI_ASK_LOGIN;
   if (!f->server_known)
     return CFI_ASK_SERVER;
@@ -114,6 +114,7 @@ static void clear_response(changefeed *f) {
   f->request_bytes = 0;
   f->tail = f->body_fault = f->renew = f->verified = false;
   f->check_tokens = 0;
+  f->marker_absent = false; /* by now another may have written one */
   /* Nothing has been read yet, so that these rows are the first of whichever
      history they are of. What follows them is held to what was said before
      them. */
@@ -171,6 +172,7 @@ bool cfi_feed_start(changefeed *f, cfi_lane *l) {
 }
 
 bool cfi_feed_may_request(changefeed *f) {
+  bool last_save = f->phase == CFI_PHASE_FLUSH;
   int rc;
 
   if (f->callbacks.on_request == NULL)
@@ -178,7 +180,7 @@ bool cfi_feed_may_request(changefeed *f) {
   f->depth++;
   rc = f->callbacks.on_request(f, f->callbacks.user);
   f->depth--;
-  if (cfi_feed_gone(f))
+  if (f->closing || (!last_save && cfi_feed_gone(f)))
     return false;
   if (rc >= 0)
     return true;

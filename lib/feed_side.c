@@ -7,6 +7,8 @@
  */
 #include "feed.h"
 
+#include <stdio.h>
+
 enum {
   SESSION_TRUST_MS = 30000, /* so long a server that knew us knows us */
   SAVE_PATIENCE_MS = 15000
@@ -16,7 +18,7 @@ enum {
 
 static bool rows_may_come(const changefeed *f) {
   return f->phase == CFI_PHASE_ACTIVE && cfi_lane_asks_rows(&f->main) &&
-         f->main.has_head && f->main.status == 200 && !f->main.no_memory;
+         f->main.has_head && f->main.status == 200;
 }
 
 static bool session_is_due(const changefeed *f) {
@@ -41,7 +43,8 @@ static bool next_check(const changefeed *f, cfi_ask *ask) {
 }
 
 static bool is_check(cfi_ask ask) {
-  return ask != CFI_ASK_LOAD && ask != CFI_ASK_SAVE && ask != CFI_ASK_HOME;
+  return ask != CFI_ASK_LOAD && ask != CFI_ASK_SAVE && ask != CFI_ASK_HOME &&
+         ask != CFI_ASK_LOGIN;
 }
 
 /* A response without a byte needs no confirmation. */
@@ -51,13 +54,18 @@ static bool check_is_due(const changefeed *f) {
 }
 
 static bool wanted(const changefeed *f, cfi_ask *ask) {
-  if (f->phase == CFI_PHASE_FLUSH)
-    return cfi_local_wants(f, ask);
+  if (f->phase == CFI_PHASE_FLUSH) {
+    if (!cfi_local_can_flush(f, f->final_state) || !cfi_local_wants(f, ask))
+      return false;
+    if (cfi_feed_needs_login(f))
+      *ask = CFI_ASK_LOGIN;
+    return true;
+  }
   if (f->phase != CFI_PHASE_ACTIVE)
     return false;
   if (check_is_due(f))
     return next_check(f, ask);
-  if (!rows_may_come(f) || !f->verified)
+  if (!rows_may_come(f) || !f->verified || cfi_feed_needs_login(f))
     return false;
   if (cfi_local_wants(f, ask))
     return true;
@@ -65,7 +73,26 @@ static bool wanted(const changefeed *f, cfi_ask *ask) {
   return cfi_endpoint_wants_home(f);
 }
 
+/* A response may outlive the session it began with: what is wanted beside it
+   takes a log-in, which is the main request's. */
+static bool waits_for_login(const changefeed *f) {
+  cfi_ask ask;
+
+  return rows_may_come(f) && f->verified && cfi_feed_needs_login(f) &&
+         (cfi_local_wants(f, &ask) || cfi_endpoint_wants_home(f));
+}
+
 /* ---- asking ---- */
+
+/* An answer, or none, of what is no check. */
+static void judge(changefeed *f) {
+  if (f->side.ask == CFI_ASK_HOME)
+    cfi_endpoint_on_home(f, &f->side);
+  else if (f->side.ask == CFI_ASK_LOGIN)
+    cfi_local_on_login(f, &f->side);
+  else
+    cfi_local_on_side(f, &f->side);
+}
 
 static void begin(changefeed *f, cfi_ask ask) {
   if (!cfi_feed_may_request(f))
@@ -82,12 +109,12 @@ static void begin(changefeed *f, cfi_ask ask) {
   }
   f->side.done = true;
   f->side.done_code = f->error.pub.code;
+  (void)snprintf(f->side.text, sizeof f->side.text, "%.*s",
+                 (int)sizeof f->side.text - 1, f->error.text);
   if (is_check(ask))
     cfi_feed_fault(f);
-  else if (ask == CFI_ASK_HOME)
-    cfi_endpoint_on_home(f, &f->side);
   else
-    cfi_local_on_side(f, &f->side);
+    judge(f);
 }
 
 void cfi_side_cancel(changefeed *f) {
@@ -108,10 +135,9 @@ static void on_done(changefeed *f) {
   switch (f->side.ask) {
   case CFI_ASK_LOAD:
   case CFI_ASK_SAVE:
-    cfi_local_on_side(f, &f->side);
-    break;
   case CFI_ASK_HOME:
-    cfi_endpoint_on_home(f, &f->side);
+  case CFI_ASK_LOGIN:
+    judge(f);
     break;
   case CFI_ASK_MARKER:
   case CFI_ASK_MARKER_PUT:
@@ -134,10 +160,7 @@ static void on_silence(changefeed *f) {
   f->side.done = true;
   f->side.done_code = CHANGEFEED_ERR_IDLE;
   f->side.text[0] = '\0';
-  if (ask == CFI_ASK_HOME)
-    cfi_endpoint_on_home(f, &f->side);
-  else
-    cfi_local_on_side(f, &f->side);
+  judge(f);
 }
 
 static int64_t answer_due_ms(const changefeed *f) {
@@ -169,7 +192,8 @@ bool cfi_side_step(changefeed *f) {
   }
   if (f->side_active) {
     /* What comes first comes first; a save may be asked for again. */
-    if (f->side.ask == CFI_ASK_HOME && check_is_due(f)) {
+    if (f->side.ask == CFI_ASK_HOME &&
+        (f->phase == CFI_PHASE_FLUSH || check_is_due(f))) {
       cfi_side_cancel(f);
       return true;
     }
@@ -180,6 +204,7 @@ bool cfi_side_step(changefeed *f) {
   }
   if (confirm(f))
     return true;
+  f->renew = f->renew || waits_for_login(f);
   if (!wanted(f, &ask) || cfi_bucket_wait(&f->bucket, now) > 0)
     return false;
   begin(f, ask);
@@ -197,7 +222,8 @@ int64_t cfi_side_due_ms(const changefeed *f) {
     return cfi_feed_now(f) + cfi_bucket_wait(&bucket, cfi_feed_now(f));
   if (check_is_due(f))
     return cfi_feed_now(f); /* to be confirmed */
-  if (f->phase != CFI_PHASE_ACTIVE || !f->verified)
+  if (f->phase != CFI_PHASE_ACTIVE || !f->verified ||
+      (f->renew && cfi_feed_needs_login(f)))
     return CFI_NEVER;
   due = cfi_local_due_ms(f);
   return f->endpoint != f->home && f->home_due_ms < due ? f->home_due_ms : due;

@@ -8,16 +8,19 @@
 
 typedef struct sink {
   cfi_buf data;
-  bool failed, called;
+  bool failed, no_memory, called;
 } sink;
 
 static int put(void *ctx, const char *data, size_t len) {
   sink *s = ctx;
 
-  if (s->called ||
-      cfi_buf_append(&s->data, data, len, SIZE_MAX - 2) != CFI_BUF_OK) {
+  if (s->called) {
     s->failed = true;
     return CHANGEFEED_ERR_INVALID;
+  }
+  if (cfi_buf_append(&s->data, data, len, SIZE_MAX - 2) != CFI_BUF_OK) {
+    s->no_memory = true;
+    return CHANGEFEED_ERR_NOMEM;
   }
   s->called = true;
   return CHANGEFEED_OK;
@@ -35,7 +38,10 @@ static int load_from_application(changefeed *f, cfi_checkpoint *c,
 
   cfi_buf_init(&s.data, f->alloc);
   rc = f->store.load(f->store.ctx, cfi_feed_store_key(f), put, &s);
-  if (rc < 0 || s.failed)
+  if (s.no_memory)
+    rc = cfi_error_set(error, CHANGEFEED_ERR_NOMEM,
+                       "no memory for the stored position of %s", f->url.shown);
+  else if (rc < 0 || s.failed)
     rc = cfi_error_set(error, CHANGEFEED_ERR_STORE,
                        "the store could not load the position of %s (%d)",
                        f->url.shown, rc);
@@ -60,6 +66,10 @@ int cfi_feed_adopt(changefeed *f, cfi_checkpoint *c, cfi_error *error) {
     return CHANGEFEED_OK;
   if (!cfi_feed_set_resume(f, seq, true) || !cfi_window_reset(&f->window, seq))
     return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
+  /* Something may be known already where the position was asked for. */
+  cfi_free(f->alloc, f->identity.server_uuid);
+  cfi_free(f->alloc, f->identity.instance_start_time);
+  cfi_free(f->alloc, f->identity.marker);
   f->identity.server_uuid = c->server_uuid;
   f->identity.instance_start_time = c->instance_start_time;
   f->identity.marker = c->marker;

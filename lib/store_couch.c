@@ -12,7 +12,7 @@
 #include "str.h"
 
 static const char TYPE[] = "changefeed-checkpoint";
-enum { MAX_DEPTH = 32, FORMAT = 1 };
+enum { MAX_DEPTH = 32, FORMAT = 1, HISTORY_BYTES = 256 * 1024 };
 
 char *cfi_couch_name(const cfi_alloc *alloc, const char *key) {
   static const unsigned char hash_key[16] = "changefeed local";
@@ -210,6 +210,22 @@ bool cfi_couch_doc_write(const cfi_couch_doc *doc, const char *name,
   return cfi_buf_text(out) != NULL;
 }
 
+/* A record holds the selector it is for, which may be long. */
+static void drop_old(const cfi_alloc *alloc, cfi_couch_doc *doc) {
+  size_t size = strlen(doc->entry[0].record);
+
+  for (size_t i = 1; i < doc->count; i++) {
+    size_t len = strlen(doc->entry[i].record);
+
+    if (len > HISTORY_BYTES - (size < HISTORY_BYTES ? size : HISTORY_BYTES)) {
+      while (doc->count > i)
+        free_entry(alloc, &doc->entry[--doc->count]);
+      return;
+    }
+    size += len;
+  }
+}
+
 bool cfi_couch_doc_put(const cfi_alloc *alloc, cfi_couch_doc *doc,
                        const char *session, const char *record, size_t len) {
   cfi_couch_entry e = {cfi_strdup(alloc, session),
@@ -228,6 +244,7 @@ bool cfi_couch_doc_put(const cfi_alloc *alloc, cfi_couch_doc *doc,
     doc->count++;
   }
   doc->entry[0] = e;
+  drop_old(alloc, doc);
   return true;
 }
 
