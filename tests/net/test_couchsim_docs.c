@@ -242,6 +242,8 @@ START_TEST(test_couchsim_sessions_live_and_expire) {
              "HTTP/1.1 403", "You are not allowed to access this db.");
   expect_raw("GET /db HTTP/1.1\r\nAuthorization: Basic am9lOm5v\r\n\r\n",
              "HTTP/1.1 401", "Name or password is incorrect.");
+  cft_couchsim_rule(sim, "{\"times\":1,\"do\":{\"anonymous\":true}}");
+  expect(401, "GET", "/db", NULL, NULL);
   /* Open to joe, then to everybody: an expired cookie is served as nobody. */
   expect(200, "PUT", "/db/_security", "{\"members\":{\"names\":[\"joe\"]}}",
          "{\"ok\":true}");

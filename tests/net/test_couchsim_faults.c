@@ -65,7 +65,7 @@ static void expect_rows(const char *target, size_t rows) {
   free(r.text);
 }
 
-#define CONTINUOUS "/db/_changes?feed=continuous&heartbeat=50"
+#define CONTINUOUS "/db/_changes?feed=continuous&heartbeat=10"
 
 START_TEST(test_couchsim_a_rule_strikes_the_kth_request) {
   cft_couchsim_rule(sim, "{\"kind\":\"doc_get\",\"skip\":1,\"times\":2,\"do\":{"
@@ -84,6 +84,24 @@ START_TEST(test_couchsim_a_rule_strikes_the_kth_request) {
   cft_couchsim_must(sim, 503, "GET", "/db/d0", NULL);
   cft_couchsim_must(sim, 200, "GET", "/db/d0", NULL);
   ck_assert_uint_eq(cft_couchsim_count(sim, "doc_get"), 4);
+}
+END_TEST
+
+START_TEST(test_couchsim_a_chance_is_drawn_from_the_seed) {
+  char first[65] = "", again[65] = "";
+  for (int run = 0; run < 2; run++) {
+    char *seen = run == 0 ? first : again;
+    cft_couchsim_stop(sim);
+    start();
+    cft_couchsim_rule(sim, "{\"kind\":\"doc_get\",\"chance\":0.5,"
+                           "\"do\":{\"status\":500}}");
+    for (int i = 0; i < 64; i++)
+      seen[i] = cft_couchsim_do(sim, 0, "GET", "/db/d0", NULL, NULL) == 200
+                    ? '.'
+                    : 'x';
+  }
+  ck_assert_str_eq(first, again);
+  ck_assert(strchr(first, '.') != NULL && strchr(first, 'x') != NULL);
 }
 END_TEST
 
@@ -119,14 +137,19 @@ START_TEST(test_couchsim_is_late_when_told) {
   ck_assert_ptr_nonnull(strstr(r.text, "HTTP/1.1 200"));
   free(r.text);
   cft_couchsim_rule(sim, "{\"kind\":\"doc_put\",\"times\":1,"
+                         "\"do\":{\"head_ms\":300}}");
+  r.took_ms = cft_now_ms();
+  cft_couchsim_must(sim, 201, "PUT", "/db/slow", "{}");
+  ck_assert_int_ge(cft_now_ms() - r.took_ms, 300);
+  cft_couchsim_rule(sim, "{\"kind\":\"doc_put\",\"times\":1,"
                          "\"do\":{\"then\":\"close\"}}");
   ck_assert_int_eq(cft_couchsim_do(sim, 0, "PUT", "/db/gone", "{}", NULL), -1);
   cft_couchsim_must(sim, 200, "GET", "/db/gone", NULL); /* it was stored */
   cft_couchsim_rule(sim, "{\"kind\":\"doc_put\",\"times\":1,"
-                         "\"do\":{\"apply_ms\":400}}");
+                         "\"do\":{\"apply_ms\":1500}}");
   cft_couchsim_must(sim, 500, "PUT", "/db/later", "{}");
   cft_couchsim_must(sim, 404, "GET", "/db/later", NULL);
-  r = ask("/db/_changes?feed=longpoll&since=now&timeout=5000", 600);
+  r = ask("/db/_changes?feed=longpoll&since=now&timeout=9000", 2500);
   ck_assert_ptr_nonnull(strstr(r.text, "\"id\":\"later\""));
   free(r.text);
 }
@@ -145,6 +168,14 @@ START_TEST(test_couchsim_ends_stalls_and_errs_after_rows) {
   r = ask(CONTINUOUS, 300);
   ck_assert_uint_eq(times(r.text, "{\"seq\":"), 2);
   ck_assert_uint_eq(times(r.text, "1\r\n\n\r\n"), 0);
+  free(r.text);
+  cft_couchsim_rule(sim, "{\"feed\":\"continuous\",\"times\":1,\"do\":{"
+                         "\"stall_rows\":2,\"stall_beats\":true,"
+                         "\"cut_at\":1000}}");
+  r = ask(CONTINUOUS "&include_docs=true", 3000);
+  ck_assert(r.ended);
+  ck_assert_uint_eq(times(r.text, "{\"seq\":"), 2);
+  ck_assert_uint_gt(times(r.text, "1\r\n\n\r\n"), 50);
   free(r.text);
   cft_couchsim_rule(sim, "{\"feed\":\"continuous\",\"times\":1,\"do\":{"
                          "\"error_rows\":1,\"error\":\"e\",\"reason\":\"r\"}}");
@@ -217,7 +248,7 @@ START_TEST(test_couchsim_settings_show_in_answers) {
   r = ask("/db/_changes", 150);
   ck_assert_ptr_nonnull(strstr(r.text, "\"pending\":-1}\n"));
   free(r.text);
-  r = ask("/db/_changes?feed=continuous&since=now&timeout=3000", 200);
+  r = ask("/db/_changes?feed=continuous&since=now&timeout=30000", -300);
   ck_assert_uint_eq(r.len, 0);
   free(r.text);
 }
@@ -272,6 +303,7 @@ int main(void) {
   TCase *t = tcase_create("all");
   tcase_add_checked_fixture(t, start, stop);
   tcase_add_test(t, test_couchsim_a_rule_strikes_the_kth_request);
+  tcase_add_test(t, test_couchsim_a_chance_is_drawn_from_the_seed);
   tcase_add_test(t, test_couchsim_cuts_at_the_byte);
   tcase_add_test(t, test_couchsim_is_late_when_told);
   tcase_add_test(t, test_couchsim_ends_stalls_and_errs_after_rows);

@@ -327,6 +327,52 @@ START_TEST(test_couchsim_answers_other_recordings) {
 }
 END_TEST
 
+/* The recorded rows are written once the feed waits. */
+typedef struct waking {
+  expected e;
+  const char *id;
+  bool written;
+} waking;
+
+static bool write_when_waiting(const char *raw, size_t len, void *user) {
+  waking *w = user;
+  char path[64];
+  if (!w->written && strstr(raw, "\r\n1\r\n\n\r\n") != NULL) {
+    w->written = true;
+    (void)snprintf(path, sizeof path, "/wire2/%s", w->id);
+    cft_couchsim_must(sim, 201, "PUT", path, "{\"a\":1}");
+  }
+  return is_whole(raw, len, &w->e);
+}
+
+START_TEST(test_couchsim_wakes_as_recorded) {
+  static const char *const names[] = {"longpoll_since_now_wake",
+                                      "longpoll_since_now_wake_include_docs",
+                                      "continuous_timeout_1500_put_at_1000"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    cft_wire w;
+    cft_rows rows;
+    char *request, *got;
+    size_t len;
+    bool ended, was_reset;
+    waking state;
+    ck_assert(cft_wire_load(names[i], &w));
+    cft_rows_read(w.body, w.body_len, &rows);
+    ck_assert_uint_eq(rows.count, 1);
+    fresh("wire2");
+    request = our_request(&w, "wire2", false);
+    state = (waking){{"GET", &w}, rows.row[0].id, false};
+    got = cft_couchsim_raw(sim, 0, request, strlen(request), 3000, &len, &ended,
+                           &was_reset, write_when_waiting, &state);
+    cft_wire_same(names[i], &w, got, len, "GET", false);
+    free(got);
+    free(request);
+    cft_rows_clear(&rows);
+    cft_wire_clear(&w);
+  }
+}
+END_TEST
+
 int main(void) {
   Suite *s = suite_create("couchsim fidelity");
   TCase *t = tcase_create("all");
@@ -335,6 +381,7 @@ int main(void) {
   tcase_add_test(t, test_couchsim_answers_errors_as_recorded);
   tcase_add_test(t, test_couchsim_reads_its_positions_as_recorded);
   tcase_add_test(t, test_couchsim_answers_other_recordings);
+  tcase_add_test(t, test_couchsim_wakes_as_recorded);
   suite_add_tcase(s, t);
   return cft_run(s);
 }

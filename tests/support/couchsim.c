@@ -22,7 +22,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MAX_NODES = 8, MAX_ARGS = 40, URL_SIZE = 256, READY_MS = 60000 };
+enum {
+  MAX_NODES = 8,
+  MAX_ARGS = 40,
+  URL_SIZE = 256,
+  READY_MS = 60000,
+  FIRST_BYTE_MS = 10000
+};
 
 struct cft_couchsim {
   cft_proc *proc;
@@ -228,16 +234,21 @@ char *cft_couchsim_raw(cft_couchsim *sim, unsigned node, const void *bytes,
   size_t cap = 65536;
   char *text = malloc(cap);
   ssize_t n;
+  int64_t wait_ms;
   if (text == NULL)
     ck_abort_msg("no memory");
   *len = 0;
   *ended = *was_reset = false;
+  wait_ms = silent_ms < 0               ? -silent_ms
+            : silent_ms < FIRST_BYTE_MS ? FIRST_BYTE_MS
+                                        : silent_ms;
   /* A server that refuses early may have closed: what it said counts. */
   (void)send(fd, bytes, size, MSG_NOSIGNAL);
   for (;;) {
     struct pollfd p = {fd, POLLIN, 0};
-    if (poll(&p, 1, (int)silent_ms) <= 0)
+    if (poll(&p, 1, (int)wait_ms) <= 0)
       break;
+    wait_ms = silent_ms < 0 ? -silent_ms : silent_ms;
     n = recv(fd, text + *len, cap - *len - 1, 0);
     if (n <= 0) {
       *ended = true;

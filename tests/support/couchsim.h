@@ -51,7 +51,9 @@ void cft_couchsim_must(cft_couchsim *sim, int status, const char *method,
 
 /* Bytes to a node as they are, and all bytes that come until it closes or is
    silent for silent_ms, or enough(...) (if given) says so; NUL-terminated, the
-   caller frees. *ended tells whether it closed, *was_reset whether with RST. */
+   caller frees. The first byte may take longer; a negative silent_ms says that
+   none may come at all. *ended tells whether it closed, *was_reset whether with
+   RST. */
 char *cft_couchsim_raw(cft_couchsim *sim, unsigned node, const void *bytes,
                        size_t size, int64_t silent_ms, size_t *len, bool *ended,
                        bool *was_reset,

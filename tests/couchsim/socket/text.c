@@ -114,7 +114,7 @@ bool couch_to_int(const char *text, int64_t *out) {
     if (*p < '0' || *p > '9')
       return false;
     if (n > (INT64_MAX - 9) / 10)
-      n = INT64_MAX / 100 * 10; /* stays at the limit */
+      n = (INT64_MAX - 9) / 10; /* stays at the limit */
     n = n * 10 + (*p - '0');
   }
   *out = minus ? -n : n;
