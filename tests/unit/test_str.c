@@ -2,6 +2,7 @@
 #include "str.h"
 
 #include <locale.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "support/unit.h"
@@ -187,11 +188,35 @@ START_TEST(test_str_hash_depends_on_seed_length_and_each_byte) {
   ck_assert_uint_ne(plain, cfi_str_hash(2, text, 64));
   ck_assert_uint_ne(plain, cfi_str_hash(1, text, 63));
   ck_assert_uint_ne(cfi_str_hash(1, NULL, 0), cfi_str_hash(2, NULL, 0));
-  for (size_t i = 0; i < 64; i++) {
-    text[i] = 1;
-    ck_assert_uint_ne(plain, cfi_str_hash(1, text, 64));
-    text[i] = 0;
+  for (size_t len = 0; len <= 64; len++) {
+    uint64_t zeros = cfi_str_hash(1, text, len);
+
+    for (size_t i = 0; i < len; i++)
+      for (unsigned bit = 0; bit < 8; bit++) {
+        text[i] = (char)(1U << bit);
+        ck_assert_uint_ne(zeros, cfi_str_hash(1, text, len));
+        text[i] = 0;
+      }
+    for (size_t shorter = 0; shorter < len; shorter++)
+      ck_assert_uint_ne(zeros, cfi_str_hash(1, text, shorter));
   }
+}
+END_TEST
+
+/* What a table sees of it: of short texts that differ little, the low bits. */
+START_TEST(test_str_hash_spreads) {
+  enum { TEXTS = 65536, BUCKETS = 1024 };
+  static unsigned filled[BUCKETS];
+
+  for (unsigned i = 0; i < TEXTS; i++) {
+    char text[64];
+    int len = snprintf(text, sizeof text, "doc-%08u-of-many", i);
+
+    filled[cfi_str_hash(7, text, (size_t)len) % BUCKETS]++;
+  }
+  /* 64 each, give or take five times the square root of that. */
+  for (unsigned i = 0; i < BUCKETS; i++)
+    ck_assert(filled[i] >= 24 && filled[i] <= 104);
 }
 END_TEST
 
@@ -209,6 +234,7 @@ int main(void) {
   tcase_add_test(tc, test_str_utf8_of_four_bytes_ends_at_10ffff);
   tcase_add_test(tc, test_str_distance_counts_edits);
   tcase_add_test(tc, test_str_hash_depends_on_seed_length_and_each_byte);
+  tcase_add_test(tc, test_str_hash_spreads);
   suite_add_tcase(suite, tc);
   return cft_run(suite);
 }
