@@ -94,6 +94,8 @@ int changefeed_next(changefeed *feed, int timeout_ms,
       return CHANGEFEED_TIMEOUT;
     loop->awaited = feed;
     rc = cfi_loop_round(loop, left > INT_MAX ? INT_MAX : (int)left);
+    /* It ends a run, and this is none: left set, it would hold back rows. */
+    atomic_store(&loop->stop, false);
     if (loop->awaited == NULL)
       return closed_meanwhile(loop);
     loop->awaited = NULL;

@@ -61,6 +61,7 @@ int changefeed_loop_run(changefeed_loop *loop) {
 
 int changefeed_loop_run_once(changefeed_loop *loop, int timeout_ms) {
   int rc = check(loop);
+  bool woken, stopped;
   int64_t until;
 
   if (rc != CHANGEFEED_OK)
@@ -78,8 +79,9 @@ int changefeed_loop_run_once(changefeed_loop *loop, int timeout_ms) {
       return rc;
     if (free_if_left(loop))
       return CHANGEFEED_OK;
-    if (rc == CHANGEFEED_OK || atomic_exchange(&loop->woken, false) ||
-        atomic_exchange(&loop->stop, false))
+    woken = atomic_exchange(&loop->woken, false);
+    stopped = atomic_exchange(&loop->stop, false);
+    if (rc == CHANGEFEED_OK || woken || stopped)
       return CHANGEFEED_OK;
   } while (loop->now_ms < until);
   return CHANGEFEED_TIMEOUT;

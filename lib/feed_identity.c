@@ -64,40 +64,53 @@ static const char *difference(const changefeed *f, cfi_ask ask) {
   return NULL;
 }
 
-/* What the server says now is what the position will belong to. */
-static bool adopt_one(changefeed *f, char **known, const char *now) {
-  char *copy;
-
-  if (now == NULL || same_text(*known, now))
+/* What the server says now is what the position will belong to: a copy, or NULL
+   when that is known already. */
+static bool copy_news(const changefeed *f, const char *known, const char *now,
+                      char **copy) {
+  *copy = NULL;
+  if (now == NULL || same_text(known, now))
     return true;
-  copy = cfi_strdup(f->alloc, now);
+  *copy = cfi_strdup(f->alloc, now);
+  return *copy != NULL;
+}
+
+static void adopt(changefeed *f, char **known, char *copy) {
   if (copy == NULL)
-    return false;
+    return;
   cfi_free(f->alloc, *known);
   *known = copy;
-  return true;
 }
 
 bool cfi_feed_same_history(changefeed *f, cfi_ask ask) {
   const char *reason = cfi_feed_has_begun(f) ? difference(f, ask) : NULL;
-  bool ok;
+  bool server = ask == CFI_ASK_SERVER;
+  char **known =
+      server ? &f->identity.server_uuid : &f->identity.instance_start_time;
+  const char *now = server ? f->found.server_uuid
+                    : usable(f, f->found.instance_start_time)
+                        ? f->found.instance_start_time
+                        : NULL;
+  char *copy;
 
-  if (reason != NULL && !cfi_feed_reset(f, reason))
+  /* Before the reset: once told, it must not be found again. */
+  if (!copy_news(f, *known, now, &copy)) {
+    if (server)
+      f->server_known = false;
+    else
+      f->db_known = false;
+    (void)cfi_error_set(&f->error, CHANGEFEED_ERR_NOMEM, "no memory");
+    cfi_feed_fault(f);
     return false;
-  if (ask == CFI_ASK_SERVER) {
-    ok = adopt_one(f, &f->identity.server_uuid, f->found.server_uuid);
-  } else {
-    f->went_missing = false;
-    ok = adopt_one(f, &f->identity.instance_start_time,
-                   usable(f, f->found.instance_start_time)
-                       ? f->found.instance_start_time
-                       : NULL);
   }
-  if (ok)
-    return true;
-  (void)cfi_error_set(&f->error, CHANGEFEED_ERR_NOMEM, "no memory");
-  cfi_feed_fault(f);
-  return false;
+  if (reason != NULL && !cfi_feed_reset(f, reason)) {
+    cfi_free(f->alloc, copy);
+    return false;
+  }
+  adopt(f, known, copy);
+  if (!server)
+    f->went_missing = false;
+  return true;
 }
 
 void cfi_feed_forget_server(changefeed *f) {

@@ -92,8 +92,8 @@ int cfi_feed_save(changefeed *f, cfi_error *error) {
   cfi_buf record;
   int rc;
 
-  if (!cfi_feed_keeps_position(f) || f->local != NULL || f->window.alloc == NULL ||
-      !cfi_feed_has_unsaved(f))
+  if (!cfi_feed_keeps_position(f) || f->local != NULL ||
+      f->window.alloc == NULL || !cfi_feed_has_unsaved(f))
     return CHANGEFEED_OK;
   cfi_buf_init(&record, f->alloc);
   rc = cfi_feed_make_record(f, &record, &moves, &acked, error);

@@ -458,7 +458,7 @@ bool cfi_feed_drain(changefeed *f, unsigned *budget) {
   if (!f->verified)
     return false;
   while (*budget != 0 && may_deliver(f)) {
-    size_t most = batch_size(f), count;
+    size_t most = batch_size(f), count, room;
 
     cfi_feed_tell_state(f); /* no row comes while it is said to be paused */
     if (f->closing)
@@ -469,8 +469,9 @@ bool cfi_feed_drain(changefeed *f, unsigned *budget) {
     count = f->held_count;
     if (count == 0 || f->pull || !batch_is_ripe(f, most))
       break;
-    if (count > credit(f))
-      count = credit(f);
+    room = credit(f); /* once: another thread may acknowledge meanwhile */
+    if (count > room)
+      count = room;
     if (count == 0)
       break;
     if (count > *budget)

@@ -122,10 +122,8 @@ void cfi_loop_refresh(changefeed_loop *loop) {
   loop->now_ms = cfi_clock_now(&cfi_clock_system);
 }
 
-static bool make_multi(changefeed_loop *loop) {
-  loop->multi = curl_multi_init();
-  return loop->multi != NULL &&
-         curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, on_socket) ==
+static bool set_up_multi(changefeed_loop *loop) {
+  return curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, on_socket) ==
              CURLM_OK &&
          curl_multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, loop) ==
              CURLM_OK &&
@@ -135,6 +133,23 @@ static bool make_multi(changefeed_loop *loop) {
          /* A paused feed must not hold up others on the same connection. */
          curl_multi_setopt(loop->multi, CURLMOPT_PIPELINING,
                            (long)CURLPIPE_NOTHING) == CURLM_OK;
+}
+
+static void drop_multi(changefeed_loop *loop) {
+  if (loop->multi != NULL)
+    (void)curl_multi_cleanup(loop->multi);
+  loop->multi = NULL;
+  loop->curl_due_ms = CFI_NEVER;
+}
+
+bool cfi_loop_make_multi(changefeed_loop *loop) {
+  if (loop->multi != NULL)
+    return true;
+  loop->multi = curl_multi_init();
+  if (loop->multi != NULL && set_up_multi(loop))
+    return true;
+  drop_multi(loop);
+  return false;
 }
 
 int cfi_loop_new(changefeed_loop **out, const changefeed_allocator *allocator) {
@@ -157,7 +172,7 @@ int cfi_loop_new(changefeed_loop **out, const changefeed_allocator *allocator) {
   atomic_init(&loop->woken, false);
   cfi_loop_refresh(loop);
   rc = cfi_driver_new(&loop->alloc, &loop->driver);
-  if (rc == CHANGEFEED_OK && !make_multi(loop))
+  if (rc == CHANGEFEED_OK && !cfi_loop_make_multi(loop))
     rc = CHANGEFEED_ERR_NOMEM;
   if (rc != CHANGEFEED_OK) {
     int saved = errno;
@@ -175,8 +190,7 @@ void cfi_loop_free(changefeed_loop *loop) {
 
   while (loop->first != NULL)
     cfi_loop_destroy(loop->first, !loop->abandoned);
-  if (loop->multi != NULL)
-    (void)curl_multi_cleanup(loop->multi);
+  drop_multi(loop);
   cfi_driver_free(loop->driver);
   cfi_free(&alloc, loop->heap);
   cfi_free(&alloc, loop->sockets);
@@ -210,8 +224,15 @@ void cfi_loop_abandon(changefeed_loop *loop) {
 static void socket_action(changefeed_loop *loop, curl_socket_t fd, int mask) {
   int running;
 
-  /* It fails only for a handle or socket that is no more. */
-  (void)curl_multi_socket_action(loop->multi, fd, mask, &running);
+  if (loop->multi == NULL ||
+      curl_multi_socket_action(loop->multi, fd, mask, &running) !=
+          CURLM_OUT_OF_MEMORY)
+    return; /* else it fails only for a socket that is no more */
+  /* What it wanted to remember about a socket is lost, which one it does not
+     tell: that request would wait for ever, and libcurl 7.88 divides by zero
+     when the descriptor's number comes again. */
+  cfi_loop_end_requests(loop);
+  drop_multi(loop);
 }
 
 static void run_sockets(changefeed_loop *loop, const cfi_driver_event *events,
@@ -230,7 +251,8 @@ static void finish_transfers(changefeed_loop *loop) {
   CURLMsg *message;
   int left;
 
-  while ((message = curl_multi_info_read(loop->multi, &left)) != NULL) {
+  while (loop->multi != NULL &&
+         (message = curl_multi_info_read(loop->multi, &left)) != NULL) {
     CURLcode code = message->data.result;
     cfi_transfer *t = NULL;
 

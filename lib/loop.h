@@ -90,6 +90,10 @@ void cfi_loop_take_mail(changefeed_loop *loop);
 /* Steps the feeds that are ready now, each once. True: there was one. */
 bool cfi_loop_step_ready(changefeed_loop *loop);
 void cfi_loop_wake_due(changefeed_loop *loop);
+/* Ends every request: there is no memory. */
+void cfi_loop_end_requests(changefeed_loop *loop);
+/* Makes libcurl's handle if there is none. */
+bool cfi_loop_make_multi(changefeed_loop *loop);
 void cfi_loop_destroy(cfi_member *m, bool save);
 
 #endif

@@ -149,6 +149,13 @@ void cfi_loop_wake_due(changefeed_loop *loop) {
   }
 }
 
+void cfi_loop_end_requests(changefeed_loop *loop) {
+  for (cfi_member *m = loop->first; m != NULL; m = m->next) {
+    cfi_transfer_starved(&m->main);
+    cfi_transfer_starved(&m->side);
+  }
+}
+
 static void free_transfers(cfi_member *m) {
   cfi_transfer_free(&m->side);
   cfi_transfer_free(&m->main);
@@ -222,6 +229,8 @@ static cfi_transfer *transfer_of(void *ctx, bool side) {
 
 static int world_start(void *ctx, const cfi_request *request,
                        cfi_error *error) {
+  if (!cfi_loop_make_multi(((cfi_member *)ctx)->loop))
+    return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
   return cfi_transfer_start(transfer_of(ctx, request->side), request, error);
 }
 
@@ -238,8 +247,8 @@ static void init_transfers(cfi_member *m) {
   cfi_sockets sockets;
 
   cfi_loop_sockets(loop, &sockets);
-  cfi_transfer_init(&m->main, &loop->alloc, loop->multi, &m->pool, &sockets);
-  cfi_transfer_init(&m->side, &loop->alloc, loop->multi, &m->pool, &sockets);
+  cfi_transfer_init(&m->main, &loop->alloc, &loop->multi, &m->pool, &sockets);
+  cfi_transfer_init(&m->side, &loop->alloc, &loop->multi, &m->pool, &sockets);
 }
 
 static bool reserve_heap(changefeed_loop *loop) {

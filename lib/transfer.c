@@ -9,10 +9,11 @@
 
 #include "str.h"
 #include "transfer_redirect.h"
+#include "transfer_set.h"
 
 enum { MAX_REDIRECTS = 5 };
 
-void cfi_transfer_init(cfi_transfer *t, const cfi_alloc *alloc, CURLM *multi,
+void cfi_transfer_init(cfi_transfer *t, const cfi_alloc *alloc, CURLM **multi,
                        CURLSH **pool, const cfi_sockets *sockets) {
   memset(t, 0, sizeof *t);
   t->alloc = alloc;
@@ -21,12 +22,7 @@ void cfi_transfer_init(cfi_transfer *t, const cfi_alloc *alloc, CURLM *multi,
   t->sockets = *sockets;
 }
 
-void cfi_transfer_free(cfi_transfer *t) {
-  cfi_transfer_cancel(t);
-  if (t->easy != NULL)
-    curl_easy_cleanup(t->easy);
-  t->easy = NULL;
-}
+void cfi_transfer_free(cfi_transfer *t) { cfi_transfer_cancel(t); }
 
 void cfi_transfer_free_pool(CURLSH **pool) {
   /* Fails only while a handle uses it. */
@@ -35,7 +31,7 @@ void cfi_transfer_free_pool(CURLSH **pool) {
   *pool = NULL;
 }
 
-/* Connections of this feed alone: when it ends, they end. */
+/* Connections and TLS sessions of this feed alone: when it ends, they end. */
 static bool make_pool(CURLSH **pool) {
   CURLSH *made;
 
@@ -45,7 +41,9 @@ static bool make_pool(CURLSH **pool) {
   if (made == NULL)
     return false;
   if (curl_share_setopt(made, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) !=
-      CURLSHE_OK) {
+          CURLSHE_OK ||
+      curl_share_setopt(made, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) !=
+          CURLSHE_OK) {
     (void)curl_share_cleanup(made);
     return false;
   }
@@ -54,16 +52,11 @@ static bool make_pool(CURLSH **pool) {
 }
 
 static bool make_handles(cfi_transfer *t) {
-  if (t->easy != NULL)
-    return true;
   if (!make_pool(t->pool))
     return false;
   t->easy = curl_easy_init();
-  if (t->easy != NULL &&
-      curl_easy_setopt(t->easy, CURLOPT_SHARE, *t->pool) == CURLE_OK)
-    return true;
-  cfi_transfer_free(t);
-  return false;
+  return t->easy != NULL &&
+         curl_easy_setopt(t->easy, CURLOPT_SHARE, *t->pool) == CURLE_OK;
 }
 
 /* ---- libcurl's callbacks ---- */
@@ -114,6 +107,7 @@ static void note_head(cfi_transfer *t, long status) {
        i++)
     if (session_cookie(h->value, &len, &head.cookie_age_ms)) {
       cookie = cfi_strndup(t->alloc, h->value, len);
+      t->lane->no_memory = t->lane->no_memory || cookie == NULL;
       break;
     }
   if (to != NULL &&
@@ -195,144 +189,34 @@ static curl_socket_t on_open(void *user, curlsocktype purpose,
 
 /* ---- making a request ---- */
 
-/* Remembers the first failure of a row of settings. */
-#define SET(option, value)                                                     \
-  do {                                                                         \
-    if (rc == CURLE_OK)                                                        \
-      rc = curl_easy_setopt(t->easy, (option), (value));                       \
-  } while (0)
-
 static CURLcode set_basics(cfi_transfer *t) {
   const cfi_settings *s = &t->feed->set;
   CURLcode rc = CURLE_OK;
 
-  SET(CURLOPT_PRIVATE, t);
-  SET(CURLOPT_ERRORBUFFER, t->text);
-  SET(CURLOPT_NOSIGNAL, 1L);
-  SET(CURLOPT_QUICK_EXIT, 1L); /* else a cancel waits for the resolver */
-  SET(CURLOPT_PROTOCOLS_STR, "http,https");
-  SET(CURLOPT_WRITEFUNCTION, on_body);
-  SET(CURLOPT_WRITEDATA, t);
-  SET(CURLOPT_HEADERFUNCTION, on_header);
-  SET(CURLOPT_HEADERDATA, t);
-  SET(CURLOPT_PREREQFUNCTION, on_connected);
-  SET(CURLOPT_PREREQDATA, t);
-  SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
-  SET(CURLOPT_OPENSOCKETDATA, t);
+  CFI_SET(CURLOPT_PRIVATE, t);
+  CFI_SET(CURLOPT_ERRORBUFFER, t->text);
+  CFI_SET(CURLOPT_NOSIGNAL, 1L);
+  CFI_SET(CURLOPT_QUICK_EXIT, 1L); /* else a cancel waits for the resolver */
+  CFI_SET(CURLOPT_PROTOCOLS_STR, "http,https");
+  CFI_SET(CURLOPT_WRITEFUNCTION, on_body);
+  CFI_SET(CURLOPT_WRITEDATA, t);
+  CFI_SET(CURLOPT_HEADERFUNCTION, on_header);
+  CFI_SET(CURLOPT_HEADERDATA, t);
+  CFI_SET(CURLOPT_PREREQFUNCTION, on_connected);
+  CFI_SET(CURLOPT_PREREQDATA, t);
+  CFI_SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
+  CFI_SET(CURLOPT_OPENSOCKETDATA, t);
   /* Outlives the transfer: a connection closes its socket when it likes. */
-  SET(CURLOPT_CLOSESOCKETFUNCTION, t->sockets.close);
-  SET(CURLOPT_CLOSESOCKETDATA, t->sockets.ctx);
-  SET(CURLOPT_CONNECTTIMEOUT_MS, (long)s->connect_timeout_ms);
-  SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L); /* a change of address is seen */
-  SET(CURLOPT_TCP_KEEPALIVE, 1L);
-  SET(CURLOPT_TCP_NODELAY, 1L);
-  SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  SET(CURLOPT_HTTP_VERSION, s->http_version == CFI_HTTP_2
-                                ? (long)CURL_HTTP_VERSION_2_0
-                                : (long)CURL_HTTP_VERSION_1_1);
-  return rc;
-}
-
-static CURLcode set_way(cfi_transfer *t) {
-  const cfi_settings *s = &t->feed->set;
-  CURLcode rc = CURLE_OK;
-
-  if (s->unix_socket != NULL)
-    SET(CURLOPT_UNIX_SOCKET_PATH, s->unix_socket);
-  if (s->proxy != NULL)
-    SET(CURLOPT_PROXY, strcmp(s->proxy, "-") == 0 ? "" : s->proxy);
-  if (s->ca_file != NULL) {
-    SET(CURLOPT_CAINFO, s->ca_file);
-    SET(CURLOPT_CAPATH, NULL);
-  }
-  if (s->client_cert != NULL)
-    SET(CURLOPT_SSLCERT, s->client_cert);
-  if (s->client_key != NULL)
-    SET(CURLOPT_SSLKEY, s->client_key);
-  if (s->client_key_password != NULL)
-    SET(CURLOPT_KEYPASSWD, s->client_key_password);
-  SET(CURLOPT_SSL_VERIFYPEER, s->tls_verify != 0 ? 1L : 0L);
-  SET(CURLOPT_SSL_VERIFYHOST, s->tls_verify != 0 ? 2L : 0L);
-  /* Also what was compressed unasked is read. */
-  SET(CURLOPT_ACCEPT_ENCODING, "");
-  return rc;
-}
-
-static CURLcode set_credentials(cfi_transfer *t, const cfi_request *request) {
-  const changefeed *f = t->feed;
-  CURLcode rc = CURLE_OK;
-
-  if (request->authorization != NULL)
-    return rc; /* among the headers */
-  if (f->set.bearer_token != NULL) {
-    SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
-    SET(CURLOPT_XOAUTH2_BEARER, f->set.bearer_token);
-  } else if (request->send_password) {
-    SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-    SET(CURLOPT_USERNAME, f->username);
-    SET(CURLOPT_PASSWORD, f->password != NULL ? f->password : "");
-  }
-  SET(CURLOPT_COOKIE, request->cookie);
-  return rc;
-}
-
-static bool add_header(cfi_transfer *t, const char *name, const char *value) {
-  struct curl_slist *list;
-  cfi_buf line;
-  char *text;
-
-  cfi_buf_init(&line, t->alloc);
-  cfi_buf_puts(&line, name);
-  cfi_buf_puts(&line, value);
-  text = cfi_buf_text(&line);
-  list = text != NULL ? curl_slist_append(t->headers, text) : NULL;
-  if (text != NULL)
-    cfi_wipe(text, line.len);
-  cfi_buf_free(&line);
-  if (list == NULL)
-    return false;
-  t->headers = list;
-  return true;
-}
-
-static CURLcode set_headers(cfi_transfer *t, const cfi_request *request) {
-  const cfi_settings *s = &t->feed->set;
-  CURLcode rc = CURLE_OK;
-  bool ok = add_header(t, "Accept: ", request->accept);
-
-  if (s->compression == 0)
-    ok = ok && add_header(t, "Accept-Encoding:", "");
-  if (request->body != NULL)
-    ok = ok && add_header(t, "Content-Type: ", request->content_type) &&
-         add_header(t, "Expect:", "");
-  for (t->last_plain = t->headers; ok && t->last_plain->next != NULL;)
-    t->last_plain = t->last_plain->next;
-  if (request->authorization != NULL)
-    ok = ok && add_header(t, "Authorization: ", request->authorization);
-  for (size_t i = 0; ok && i < s->header.count; i++)
-    ok = add_header(t, s->header.items[i], "");
-  if (!ok)
-    return CURLE_OUT_OF_MEMORY;
-  SET(CURLOPT_HTTPHEADER, t->headers);
-  SET(CURLOPT_USERAGENT, s->user_agent != NULL
-                             ? s->user_agent
-                             : "libchangefeed/" CHANGEFEED_VERSION);
-  return rc;
-}
-
-static CURLcode set_request(cfi_transfer *t, const cfi_request *request) {
-  CURLcode rc = CURLE_OK;
-
-  SET(CURLOPT_URL, request->url);
-  if (request->body != NULL) {
-    SET(CURLOPT_POST, 1L);
-    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
-    SET(CURLOPT_COPYPOSTFIELDS, request->body);
-    if (request->put)
-      SET(CURLOPT_CUSTOMREQUEST, "PUT");
-  }
-  if (request->close_after)
-    SET(CURLOPT_FORBID_REUSE, 1L);
+  CFI_SET(CURLOPT_CLOSESOCKETFUNCTION, t->sockets.close);
+  CFI_SET(CURLOPT_CLOSESOCKETDATA, t->sockets.ctx);
+  CFI_SET(CURLOPT_CONNECTTIMEOUT_MS, (long)s->connect_timeout_ms);
+  CFI_SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L); /* a change of address is seen */
+  CFI_SET(CURLOPT_TCP_KEEPALIVE, 1L);
+  CFI_SET(CURLOPT_TCP_NODELAY, 1L);
+  CFI_SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  CFI_SET(CURLOPT_HTTP_VERSION, s->http_version == CFI_HTTP_2
+                                    ? (long)CURL_HTTP_VERSION_2_0
+                                    : (long)CURL_HTTP_VERSION_1_1);
   return rc;
 }
 
@@ -355,25 +239,17 @@ int cfi_transfer_start(cfi_transfer *t, const cfi_request *request,
 
   if (!make_handles(t))
     return start_failed(t, CURLE_OUT_OF_MEMORY, error);
-  curl_easy_reset(t->easy);
   t->text[0] = '\0';
   t->refused = t->failed = t->moving = t->foreign = false;
   t->connected = t->held_back = t->head_noted = false;
-  t->close_after = request->close_after;
   t->moves = 0;
   t->login = request->ask == CFI_ASK_LOGIN;
   rc = set_basics(t);
   if (rc == CURLE_OK)
-    rc = set_way(t);
-  if (rc == CURLE_OK)
-    rc = set_credentials(t, request);
-  if (rc == CURLE_OK)
-    rc = set_headers(t, request);
-  if (rc == CURLE_OK)
-    rc = set_request(t, request);
+    rc = cfi_transfer_set(t, request);
   if (rc != CURLE_OK)
     return start_failed(t, rc, error);
-  if (curl_multi_add_handle(t->multi, t->easy) != CURLM_OK)
+  if (curl_multi_add_handle(*t->multi, t->easy) != CURLM_OK)
     return start_failed(t, CURLE_OUT_OF_MEMORY, error);
   t->active = true;
   return CHANGEFEED_OK;
@@ -383,10 +259,13 @@ void cfi_transfer_cancel(cfi_transfer *t) {
   if (t->active) {
     t->active = false;
     /* Can fail only for a handle that is not in there. */
-    (void)curl_multi_remove_handle(t->multi, t->easy);
+    (void)curl_multi_remove_handle(*t->multi, t->easy);
   }
-  if (t->easy != NULL)
-    curl_easy_reset(t->easy); /* lets go of credentials and headers */
+  /* Lets go of credentials and headers. Not by curl_easy_reset: without memory
+     that leaves a handle with a receive buffer of no bytes, and says nothing.
+   */
+  curl_easy_cleanup(t->easy);
+  t->easy = NULL;
   curl_slist_free_all(t->headers);
   t->headers = t->last_plain = NULL;
   t->refused = false;
@@ -405,6 +284,11 @@ void cfi_transfer_unblock(cfi_transfer *t) {
     cfi_transfer_done(t, code);
 }
 
+void cfi_transfer_starved(cfi_transfer *t) {
+  if (t->active)
+    cfi_transfer_done(t, CURLE_OUT_OF_MEMORY);
+}
+
 /* ---- redirects ---- */
 
 /* What another origin must not see. */
@@ -414,11 +298,11 @@ static CURLcode drop_secrets(cfi_transfer *t) {
   curl_slist_free_all(t->last_plain->next);
   t->last_plain->next = NULL;
   t->foreign = true;
-  SET(CURLOPT_USERNAME, NULL);
-  SET(CURLOPT_PASSWORD, NULL);
-  SET(CURLOPT_XOAUTH2_BEARER, NULL);
-  SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-  SET(CURLOPT_COOKIE, NULL);
+  CFI_SET(CURLOPT_USERNAME, NULL);
+  CFI_SET(CURLOPT_PASSWORD, NULL);
+  CFI_SET(CURLOPT_XOAUTH2_BEARER, NULL);
+  CFI_SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+  CFI_SET(CURLOPT_COOKIE, NULL);
   return rc;
 }
 
@@ -451,10 +335,10 @@ static CURLcode move(cfi_transfer *t) {
     rc = drop_secrets(t);
   }
   t->moving = t->connected = false;
-  (void)curl_multi_remove_handle(t->multi, t->easy);
-  SET(CURLOPT_HTTPHEADER, t->headers);
-  SET(CURLOPT_URL, to);
-  if (rc == CURLE_OK && curl_multi_add_handle(t->multi, t->easy) != CURLM_OK)
+  (void)curl_multi_remove_handle(*t->multi, t->easy);
+  CFI_SET(CURLOPT_HTTPHEADER, t->headers);
+  CFI_SET(CURLOPT_URL, to);
+  if (rc == CURLE_OK && curl_multi_add_handle(*t->multi, t->easy) != CURLM_OK)
     rc = CURLE_OUT_OF_MEMORY;
   return rc;
 }
@@ -511,8 +395,6 @@ void cfi_transfer_done(cfi_transfer *t, CURLcode code) {
   if (code == CURLE_OK && !t->head_noted)
     note_head(t, 0); /* HTTP/0.9 or nothing at all */
   cfi_transfer_cancel(t);
-  if (t->close_after)
-    cfi_transfer_free(t);
   cfi_feed_note_done(t->feed, t->lane, &outcome);
   t->sockets.noted(t->feed);
 }

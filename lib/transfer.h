@@ -20,7 +20,7 @@ typedef struct cfi_sockets {
 
 typedef struct cfi_transfer {
   const cfi_alloc *alloc;
-  CURLM *multi;
+  CURLM **multi; /* the loop's, which it makes anew after trouble */
   CURL *easy;    /* NULL until the first request */
   CURLSH **pool; /* shared with the other transfer of the feed */
   cfi_sockets sockets;
@@ -34,10 +34,9 @@ typedef struct cfi_transfer {
   bool login;                    /* the body is a secret */
   bool connected;                /* the request went out once */
   bool head_noted;
-  bool close_after; /* nothing of it stays when it is done */
-  bool held_back;   /* not twice, for the rate limit's sake */
-  bool moving;      /* this answer is a redirect that is followed */
-  bool foreign;     /* on another origin than the request was for */
+  bool held_back; /* not twice, for the rate limit's sake */
+  bool moving;    /* this answer is a redirect that is followed */
+  bool foreign;   /* on another origin than the request was for */
   unsigned moves;
   char text[CURL_ERROR_SIZE];
 } cfi_transfer;
@@ -47,7 +46,7 @@ typedef struct cfi_transfer {
 int cfi_transfer_check(const cfi_settings *s, cfi_error *error);
 
 /* pool: where the connections of one feed are kept, for all its transfers. */
-void cfi_transfer_init(cfi_transfer *t, const cfi_alloc *alloc, CURLM *multi,
+void cfi_transfer_init(cfi_transfer *t, const cfi_alloc *alloc, CURLM **multi,
                        CURLSH **pool, const cfi_sockets *sockets);
 /* Ends a request under way and frees the handle. May be called again. */
 void cfi_transfer_free(cfi_transfer *t);
@@ -58,6 +57,8 @@ int cfi_transfer_start(cfi_transfer *t, const cfi_request *request,
                        cfi_error *error);
 void cfi_transfer_cancel(cfi_transfer *t);
 void cfi_transfer_unblock(cfi_transfer *t);
+/* libcurl has run out of memory: ends the request, if there is one. */
+void cfi_transfer_starved(cfi_transfer *t);
 /* libcurl says it is over: takes it out of multi and notes the outcome. */
 void cfi_transfer_done(cfi_transfer *t, CURLcode code);
 

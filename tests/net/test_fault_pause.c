@@ -365,7 +365,7 @@ START_TEST(test_long_row_beyond_the_limit_is_never_skipped) {
   cft_mini_put(mini, "behind", "1-a", false);
   free(members);
   cft_follow_open(&f, loop, cft_mini_url(mini), "include_docs", "1",
-                  "max_row_bytes", "4096", NULL);
+                  "max_row_bytes", "4096", "seq_interval", "1", NULL);
   ck_assert(cft_loop_until(loop, has_failed_thrice, NULL, LONG_MS));
   for (size_t i = 0; i < f.state_count; i++)
     if (f.states[i].state == CHANGEFEED_STATE_WAITING) {

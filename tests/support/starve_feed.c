@@ -229,6 +229,7 @@ static changefeed_options *make_options(void) {
   set(o, "connection_max_age_ms", "0");
   if (r->s->event == CFT_EVENT_NONE)
     set(o, "mode", "once");
+  set(o, "seq_interval", "1"); /* each row is told by its seq */
   if (r->s->late)
     set(o, "auto_ack", "0");
   if (r->s->user != NULL) {
