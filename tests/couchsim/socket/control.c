@@ -206,12 +206,18 @@ static void snapshot(couch_control *c, const couch_json *v, bool restore,
                      couch_reply *out) {
   const char *name = couch_json_text(v, "name");
   const char *db = couch_json_text(v, "db");
-  if (name != NULL &&
-      (restore ? couch_snapshot_restore(c->world, name)
-               : db != NULL && couch_snapshot_take(c->world, name, db)))
-    done(out);
-  else
+  bool good = name != NULL &&
+              (restore ? couch_snapshot_restore(c->world, name)
+                       : db != NULL && couch_snapshot_take(c->world, name, db));
+  if (!good) {
     couch_error(out, 404, "not_found", "no such snapshot or database");
+    return;
+  }
+  /* Files are put back with the server down: no connection outlives that. */
+  c->close_all = restore;
+  c->close_node = -1;
+  done(out);
+}
 }
 
 static void close_some(couch_control *c, const couch_json *v) {
