@@ -218,7 +218,6 @@ static void snapshot(couch_control *c, const couch_json *v, bool restore,
   c->close_node = -1;
   done(out);
 }
-}
 
 static void close_some(couch_control *c, const couch_json *v) {
   const couch_json *feeds = couch_json_get(v, "feeds");
