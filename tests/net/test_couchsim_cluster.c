@@ -7,6 +7,7 @@
 #include "support/couchsim.h"
 #include "support/timing.h"
 #include "support/unit.h"
+#include "support/wire_compare.h"
 
 #include <string.h>
 
@@ -243,6 +244,56 @@ START_TEST(test_couchsim_tells_of_databases) {
 }
 END_TEST
 
+static bool is_whole(const char *raw, size_t len, void *user) {
+  cft_wire got;
+  bool whole;
+  if (!cft_wire_parse(user, raw, len, &got))
+    return false;
+  whole = got.complete;
+  cft_wire_clear(&got);
+  return whole;
+}
+
+static void play(unsigned node, const char *name) {
+  cft_wire w;
+  char *got, method[16] = "";
+  size_t len;
+  bool ended, was_reset;
+  ck_assert(cft_wire_load(name, &w));
+  ck_assert_int_eq(sscanf(w.request, "%15s", method), 1);
+  got = cft_couchsim_raw(sim, node, w.request, w.request_len, 5000, &len,
+                         &ended, &was_reset, is_whole, method);
+  cft_wire_same(name, &w, got, len, method, false);
+  free(got);
+  cft_wire_clear(&w);
+}
+
+START_TEST(test_couchsim_trouble_sounds_as_recorded) {
+  size_t count;
+  char **names = cft_wire_list("cluster_all_shards_unavailable_", &count);
+  ck_assert_uint_gt(count, 8);
+  cft_couchsim_must(sim, 201, "PUT", "/cone?n=1&q=1", NULL);
+  cft_couchsim_must(sim, 201, "PUT", "/cpart?n=1&q=3", NULL);
+  cft_couchsim_must(sim, 201, "PUT", "/cf", NULL);
+  cft_couchsim_tell(sim, "node", "{\"node\":1,\"maintenance\":true}");
+  play(1, "cluster_up_maintenance");
+  cft_couchsim_tell(sim, "node", "{\"node\":1,\"maintenance\":false}");
+  cft_couchsim_tell(sim, "node", "{\"node\":0,\"up\":false}");
+  for (size_t i = 0; i < count; i++)
+    play(1, names[i]);
+  cft_wire_list_free(names);
+  play(1, "cluster_some_ranges_unavailable_db_info");
+  play(1, "cluster_some_ranges_unavailable_normal");
+  play(1, "cluster_some_ranges_unavailable_since");
+  cft_couchsim_tell(sim, "node", "{\"node\":0,\"up\":true}");
+  cft_couchsim_tell(sim, "node", "{\"node\":1,\"up\":false}");
+  cft_couchsim_tell(sim, "node", "{\"node\":2,\"up\":false}");
+  play(0, "cluster_put_with_two_down");
+  play(0, "cluster_up_with_two_down");
+  play(0, "cluster_membership_with_two_down");
+}
+END_TEST
+
 int main(void) {
   Suite *s = suite_create("couchsim cluster");
   TCase *t = tcase_create("all");
@@ -256,6 +307,7 @@ int main(void) {
   tcase_add_test(t, test_couchsim_a_position_of_a_dead_node_repeats);
   tcase_add_test(t, test_couchsim_live_feeds_end_as_recorded);
   tcase_add_test(t, test_couchsim_tells_of_databases);
+  tcase_add_test(t, test_couchsim_trouble_sounds_as_recorded);
   suite_add_tcase(s, t);
   return cft_run(s);
 }

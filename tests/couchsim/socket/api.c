@@ -319,7 +319,8 @@ void couch_head(couch_world *w, const couch_request *r, couch_reply *reply,
       couch_add_text(&lines, "Cache-Control: must-revalidate\r\n");
     couch_addf(&lines, "Server: CouchDB/%s (Erlang OTP/25)\r\n",
                w->settings.version);
-    if (r->parts == 0 || strcmp(r->part[0], "_session") != 0)
+    if (r->parts == 0 || (strcmp(r->part[0], "_session") != 0 &&
+                          strcmp(r->part[0], "_membership") != 0))
       couch_addf(&lines,
                  "X-Couch-Request-ID: %010llx\r\n"
                  "X-CouchDB-Body-Time: 0\r\n",
