@@ -213,6 +213,9 @@ static bool answer_check(cft_world *w) {
   case CFI_ASK_SESSION:
     side_answer(w, 200, "{\"ok\":true,\"userCtx\":{\"name\":\"u\"}}");
     return true;
+  case CFI_ASK_MARKER:
+    side_answer(w, 200, "{\"_rev\":\"0-1\",\"marker\":\"m\"}");
+    return true;
   default:
     return false;
   }
