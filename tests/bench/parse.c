@@ -272,7 +272,7 @@ static int race_all(const setting *s) {
                    path->name);
   }
   ways[count] = (library_way){cfi_scan_best(), false, true};
-  (void)snprintf(names[count++], sizeof names[0], "queue, frame, row; %s",
+  (void)snprintf(names[count++], sizeof names[0], "queued, then that; %s",
                  cfi_scan_best()->name);
   for (size_t i = 2; i < count; i++)
     c[i] = (contender){names[i], read_library, &ways[i]};
