@@ -130,6 +130,7 @@ void cfi_feed_fault(changefeed *f) {
   f->phase = CFI_PHASE_WAIT;
   f->begin_ms = CFI_NEVER;
   f->caught_up = false;
+  f->session_proven_ms = CFI_NEVER; /* it may be another server's answer now */
   f->stats.reconnects++;
   cfi_endpoint_change(f);
   cfi_feed_forget_server(f);

@@ -6,7 +6,7 @@
 
 #include "feed.h"
 
-enum { LOGIN_TOKENS = 3 };
+enum { LOGIN_TOKENS = 3, SESSION_TOKENS = 2 };
 
 static const cfi_url *endpoint_url(const changefeed *f, size_t endpoint) {
   return endpoint == 0 ? &f->url : &f->endpoints[endpoint - 1];
@@ -200,9 +200,12 @@ static bool remember_since(changefeed *f) {
   return false;
 }
 
-/* A session may be short: after the log-in comes at once what it is for. */
+/* A session may be short: after the log-in comes at once what it is for, and
+   behind a request the question beside it. */
 static int64_t tokens_needed(const changefeed *f) {
-  return next_ask(f) == CFI_ASK_LOGIN ? LOGIN_TOKENS : 1;
+  if (f->set.session == 0)
+    return 1;
+  return next_ask(f) == CFI_ASK_LOGIN ? LOGIN_TOKENS : SESSION_TOKENS;
 }
 
 bool cfi_feed_begin(changefeed *f) {

@@ -148,6 +148,8 @@ static void remember(args *a, const char *name, const char *value) {
     a->bearer_token = value[0] != '\0';
   else if (strcmp(name, "on_reset") == 0)
     a->reset_stops = strcmp(value, "stop") == 0;
+  else if (strcmp(name, "seq_interval") == 0)
+    a->seq_interval = true;
   else if (strcmp(name, "limit") == 0)
     a->limit = strtoll(value, NULL, 10); /* the setter has checked it */
 }
@@ -274,6 +276,10 @@ static int complete(args *a, const secrets *s) {
   if (changefeed_options_set_int(a->options, "auto_ack", 0) != CHANGEFEED_OK ||
       (a->format == FORMAT_DOC &&
        changefeed_options_set_int(a->options, "include_docs", 1) !=
+           CHANGEFEED_OK) ||
+      /* Who asks for a line with the seq in it wants one in each. */
+      (a->format == FORMAT_TSV && !a->seq_interval &&
+       changefeed_options_set_int(a->options, "seq_interval", 1) !=
            CHANGEFEED_OK))
     return refuse_option(a);
   return EXIT_OK;

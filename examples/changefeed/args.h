@@ -28,7 +28,7 @@ typedef struct args {
   /* while they are read */
   const char *password_file;
   const char *url;
-  bool username, password, bearer_token;
+  bool username, password, bearer_token, seq_interval;
 } args;
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
