@@ -90,22 +90,24 @@ static cfi_row_kind parse_row(changefeed *f, const char *text,
                               item->places, row);
 }
 
-/* Holds a change, or notes the end or the fault the row is. */
+/* Holds a change, or notes the end or the fault the row is. It is read into the
+   place where it will be held: a row is too large to be copied for each. */
 static void take_row(changefeed *f, const char *text,
                      const cfi_frame_item *item, bool list) {
   cfi_held *held;
-  cfi_row row;
 
-  switch (parse_row(f, text, item, &row)) {
+  if (!grow_held(f)) {
+    body_fault(f, CHANGEFEED_ERR_NOMEM, "no memory for a row", "");
+    return;
+  }
+  held = &f->held[f->held_count];
+  switch (parse_row(f, text, item, &held->row)) {
   case CFI_ROW_CHANGE:
     if (item->stray || list) {
       body_fault(f, CHANGEFEED_ERR_PROTOCOL, "a row stands where none belongs",
                  "");
-    } else if (!grow_held(f)) {
-      body_fault(f, CHANGEFEED_ERR_NOMEM, "no memory for a row", "");
     } else {
-      held = &f->held[f->held_count++];
-      held->row = row;
+      f->held_count++;
       held->offset = item->offset;
       held->len = item->len;
       if (f->held_count == 1)
@@ -118,13 +120,14 @@ static void take_row(changefeed *f, const char *text,
       body_fault(f, CHANGEFEED_ERR_PROTOCOL, "an end stands where none belongs",
                  "");
     else
-      (void)end_of_feed(f, &row, list);
+      (void)end_of_feed(f, &held->row, list);
     break;
   case CFI_ROW_ERROR:
-    body_error(f, &row);
+    body_error(f, &held->row);
     break;
   case CFI_ROW_BAD:
-    body_fault(f, CHANGEFEED_ERR_PROTOCOL, "a row cannot be read: ", row.why);
+    body_fault(f, CHANGEFEED_ERR_PROTOCOL,
+               "a row cannot be read: ", held->row.why);
     break;
   case CFI_ROW_NOMEM:
     body_fault(f, CHANGEFEED_ERR_NOMEM, "no memory for a row", "");
@@ -312,7 +315,10 @@ static void deliver(changefeed *f, size_t count) {
     cfi_feed_fault(f); /* these rows, too, are asked for again */
     return;
   }
-  (void)atomic_fetch_and(&f->mail, ~(unsigned)CFI_MAIL_RESUME);
+  /* Looked at first: an atomic change costs as much as half of the row. */
+  if ((atomic_load_explicit(&f->mail, memory_order_relaxed) &
+       CFI_MAIL_RESUME) != 0)
+    (void)atomic_fetch_and(&f->mail, ~(unsigned)CFI_MAIL_RESUME);
   expose(f, count);
   verdict = call(f, count);
   unexpose(f, count);
@@ -340,7 +346,6 @@ static void drop_front(changefeed *f) {
 
   if (f->held_count != 0 && f->held[0].offset < n)
     n = f->held[0].offset;
-
   if (n != 0) {
     cfi_buf_consume(&f->queue, n);
     cfi_frame_dropped(&f->frame, n);
