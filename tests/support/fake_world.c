@@ -145,10 +145,14 @@ int cft_world_try(cft_world *w, const cfi_alloc *alloc,
   ck_assert_int_eq(
       changefeed_options_set(w->options, "url", "http://127.0.0.1:5984/db"),
       CHANGEFEED_OK);
-  for (; *options != NULL; options += 2)
-    ck_assert_msg(changefeed_options_set(w->options, options[0], options[1]) ==
-                      CHANGEFEED_OK,
-                  "%s", changefeed_options_error(w->options));
+  for (; *options != NULL; options += 2) {
+    bool list = strcmp(options[0], "endpoint") == 0;
+
+    rc = list ? changefeed_options_add(w->options, options[0], options[1])
+              : changefeed_options_set(w->options, options[0], options[1]);
+    ck_assert_msg(rc == CHANGEFEED_OK, "%s",
+                  changefeed_options_error(w->options));
+  }
   callbacks.on_change = on_change;
   callbacks.on_state = on_state;
   callbacks.on_notice = on_notice;
