@@ -148,13 +148,18 @@ static bool one_row(bench_feed *f, bench_kind kind) {
   }
 }
 
+bool bench_feed_add(bench_feed *f, bench_kind kind, size_t huge) {
+  return kind == BENCH_HUGE && f->rows == BENCH_HUGE_AT ? huge_row(f, huge)
+                                                        : one_row(f, kind);
+}
+
 bool bench_feed_make(bench_feed *f, bench_kind kind, size_t size) {
   bool good = true;
 
   memset(f, 0, sizeof *f);
   if (kind == BENCH_HUGE)
     for (int i = 0; good && i <= SMALL_ROWS; i++)
-      good = i == SMALL_ROWS / 2 ? huge_row(f, size) : plain_row(f);
+      good = bench_feed_add(f, kind, size);
   else
     do
       good = one_row(f, kind);

@@ -28,6 +28,11 @@ const char *bench_kind_name(bench_kind kind);
 /* About size bytes, at least one row; HUGE: the long row is size bytes. False
    without memory. */
 bool bench_feed_make(bench_feed *f, bench_kind kind, size_t size);
+/* One more row. f begins as {0}; the caller may take its bytes away and set
+   len to 0. huge: the length of HUGE's long row, which is the row number
+   BENCH_HUGE_AT. False without memory. */
+enum { BENCH_HUGE_AT = 100 };
+bool bench_feed_add(bench_feed *f, bench_kind kind, size_t huge);
 void bench_feed_free(bench_feed *f);
 
 #endif
