@@ -87,6 +87,16 @@ int changefeed_loop_run_once(changefeed_loop *loop, int timeout_ms) {
   return CHANGEFEED_TIMEOUT;
 }
 
+int changefeed_loop_set_max_connecting(changefeed_loop *loop, unsigned limit) {
+  if (loop == NULL || limit == 0)
+    return CHANGEFEED_ERR_INVALID;
+  if (cfi_loop_is_forked(loop))
+    return CHANGEFEED_ERR_FORKED;
+  cfi_ramp_set_limit(loop, limit);
+  cfi_driver_wake(loop->driver); /* feeds whose turn this makes are ready */
+  return CHANGEFEED_OK;
+}
+
 int changefeed_loop_fd(changefeed_loop *loop) {
   int fd;
 

@@ -332,6 +332,7 @@ int cfi_feed_new(changefeed **out, const changefeed_options *options,
   f->clock = config->clock;
   f->world = config->world;
   f->halt = config->halt;
+  f->admit = config->admit;
   f->host = config->host;
   f->callbacks = options->callbacks;
   cfi_random_init(&f->random, config->seed);

@@ -14,6 +14,7 @@
 #include "bucket.h"
 #include "checkpoint.h"
 #include "clock.h"
+#include "feed_world.h"
 #include "frame.h"
 #include "hash.h"
 #include "options.h"
@@ -23,67 +24,6 @@
 #include "store_file.h"
 #include "url.h"
 #include "window.h"
-
-typedef enum cfi_ask {
-  CFI_ASK_LOGIN,      /* POST /_session */
-  CFI_ASK_SERVER,     /* GET /: who is it */
-  CFI_ASK_LOAD,       /* GET /db/_local/...: the stored position */
-  CFI_ASK_DATABASE,   /* GET /db: is it the database we know */
-  CFI_ASK_SESSION,    /* GET /_session: does the server know us still */
-  CFI_ASK_MARKER,     /* GET /db/_local/...: is our marker in it */
-  CFI_ASK_MARKER_PUT, /* PUT of it */
-  CFI_ASK_SAVE,       /* PUT /db/_local/...: the position */
-  CFI_ASK_HOME,       /* GET / of the endpoint we would rather follow */
-  CFI_ASK_CATCHUP,    /* what is past: feed=normal */
-  CFI_ASK_LIVE        /* what comes */
-} cfi_ask;
-
-/* A request to be made. Strings are borrowed until start returns. */
-typedef struct cfi_request {
-  cfi_ask ask;
-  bool side; /* beside another request */
-  bool put;  /* PUT instead of POST */
-  const char *url;
-  const char *body; /* NULL: GET, else POST or PUT */
-  size_t body_len;
-  const char *content_type;
-  const char *accept;
-  const char *cookie;        /* value of a Cookie header, or NULL */
-  const char *authorization; /* value of that header, or NULL */
-  bool send_password;        /* Basic authentication by username, password */
-  bool close_after;          /* the connection cannot be used again */
-} cfi_request;
-
-/* What the feed needs done: one main request at a time, and one beside it.
-   None of these calls back into the feed. */
-typedef struct cfi_world {
-  /* CHANGEFEED_OK: notes will follow, cfi_feed_note_done last. Else nothing
-     follows, and error is filled. */
-  int (*start)(void *ctx, const cfi_request *request, cfi_error *error);
-  /* Ends the request: no note follows. */
-  void (*cancel)(void *ctx, bool side);
-  /* cfi_feed_receive answered "not now" for the main request before: there is
-     room again. */
-  void (*unblock)(void *ctx);
-  void *ctx;
-} cfi_world;
-
-/* How a request ended, as the transport saw it. */
-typedef struct cfi_outcome {
-  int code;   /* CHANGEFEED_OK: the response is whole; or ERR_NETWORK, ERR_TLS,
-                 ERR_NOMEM, ERR_PROTOCOL */
-  bool fatal; /* a certificate or host name was refused */
-  int curl_code, sys_errno;
-  const char *text; /* what the transport says; no credentials */
-} cfi_outcome;
-
-typedef struct cfi_head {
-  int status;
-  const char *retry_after; /* header values, NULL: not there */
-  const char *cookie;      /* "AuthSession=..." of Set-Cookie */
-  int64_t cookie_age_ms;   /* Max-Age; -1 = not said */
-  const char *location;    /* shown form */
-} cfi_head;
 
 /* mail: set by any thread or signal handler, taken by step */
 enum { CFI_MAIL_STOP = 1, CFI_MAIL_ACK = 2, CFI_MAIL_RESUME = 4 };
@@ -183,8 +123,9 @@ struct changefeed {
   /* the requests under way */
   cfi_lane main, side;
   bool side_active;
-  int64_t byte_ms, stream_ms; /* of the main one */
-  int64_t idle_ms;            /* allowed silence */
+  bool main_waits, side_waits; /* for their turn to ask */
+  int64_t byte_ms, stream_ms;  /* of the main one */
+  int64_t idle_ms;             /* allowed silence */
   bool head_seen, blocked;
   int64_t retry_after_ms; /* the longest of this attempt; -1 */
   /* Rows wait until it is known whose they are: asked for after the head of
@@ -265,6 +206,7 @@ struct changefeed {
   changefeed_stats stats;
   int64_t last_byte_ms, last_row_ms, last_save_ms; /* -1: never */
 
+  bool (*admit)(void *host, int turn);
   void *host; /* the loop's record of this feed */
 };
 
@@ -274,6 +216,9 @@ typedef struct cfi_feed_config {
   uint64_t seed; /* 0: from the system */
   cfi_world world;
   const atomic_bool *halt; /* the loop is to return; NULL: never */
+  /* May a request, of enum CFI_TURN_..., start now? False: not before the feed
+     is stepped again, which will be soon after it may. NULL: always. */
+  bool (*admit)(void *host, int turn);
   void *host;
 } cfi_feed_config;
 
@@ -331,6 +276,8 @@ bool cfi_feed_start(changefeed *f, cfi_lane *l);
 bool cfi_feed_needs_login(const changefeed *f);
 /* Asks on_request; false: the feed is over, or gone. */
 bool cfi_feed_may_request(changefeed *f);
+/* Is it the turn of a request of this kind, CFI_TURN_...? */
+bool cfi_feed_has_turn(changefeed *f, int kind);
 
 /* feed_url.c */
 char *cfi_feed_make_key(const changefeed *f, const char *of);

@@ -171,6 +171,18 @@ bool cfi_feed_start(changefeed *f, cfi_lane *l) {
   return rc == CHANGEFEED_OK;
 }
 
+bool cfi_feed_has_turn(changefeed *f, int kind) {
+  return f->admit == NULL || f->admit(f->host, kind);
+}
+
+/* After an answer the feed goes on with what it has begun. */
+static int turn_of_main(const changefeed *f) {
+  const cfi_lane *l = &f->main;
+  bool answered = l->done && l->done_code == CHANGEFEED_OK && l->status == 200;
+
+  return answered ? CFI_TURN_NEXT : CFI_TURN_FIRST;
+}
+
 bool cfi_feed_may_request(changefeed *f) {
   bool last_save = f->phase == CFI_PHASE_FLUSH;
   int rc;
@@ -216,6 +228,9 @@ bool cfi_feed_begin(changefeed *f) {
     f->begin_ms = now + wait;
     return false;
   }
+  f->main_waits = !cfi_feed_has_turn(f, turn_of_main(f));
+  if (f->main_waits)
+    return false;
   if (!cfi_feed_may_request(f))
     return true;
   if (f->base_state == CHANGEFEED_STATE_WAITING) {

@@ -207,6 +207,9 @@ bool cfi_side_step(changefeed *f) {
   f->renew = f->renew || waits_for_login(f);
   if (!wanted(f, &ask) || cfi_bucket_wait(&f->bucket, now) > 0)
     return false;
+  f->side_waits = !cfi_feed_has_turn(f, CFI_TURN_SIDE);
+  if (f->side_waits)
+    return false;
   begin(f, ask);
   return true;
 }
@@ -218,8 +221,11 @@ int64_t cfi_side_due_ms(const changefeed *f) {
 
   if (f->side_active)
     return f->side.done ? cfi_feed_now(f) : answer_due_ms(f);
-  if (wanted(f, &ask))
-    return cfi_feed_now(f) + cfi_bucket_wait(&bucket, cfi_feed_now(f));
+  if (wanted(f, &ask)) {
+    due = cfi_bucket_wait(&bucket, cfi_feed_now(f));
+    /* The step that found the bucket filled has asked for its turn. */
+    return due == 0 && f->side_waits ? CFI_NEVER : cfi_feed_now(f) + due;
+  }
   if (check_is_due(f))
     return cfi_feed_now(f); /* to be confirmed */
   if (f->phase != CFI_PHASE_ACTIVE || !f->verified ||

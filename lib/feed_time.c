@@ -63,7 +63,8 @@ int64_t cfi_feed_deadline(const changefeed *f) {
   if (f->phase == CFI_PHASE_OVER || f->lent)
     return at;
   if (f->phase == CFI_PHASE_WAIT)
-    other = f->begin_ms;
+    other = f->main_waits && f->begin_ms <= cfi_feed_now(f) ? CFI_NEVER
+                                                            : f->begin_ms;
   else if (f->phase == CFI_PHASE_ACTIVE)
     other = active_deadline(f);
   else

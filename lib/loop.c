@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,24 +31,30 @@ static void init_curl(void) {
 /* ---- sockets ---- */
 
 static void forget_socket(changefeed_loop *loop, curl_socket_t fd) {
-  for (size_t i = 0; i < loop->socket_count; i++)
-    if (loop->sockets[i].fd == fd) {
-      loop->sockets[i] = loop->sockets[--loop->socket_count];
-      break;
-    }
+  if ((size_t)fd >= loop->socket_cap || loop->sockets[fd] == 0)
+    return;
+  loop->sockets[fd] = 0;
+  loop->socket_count--;
 }
 
-static bool reserve_socket(changefeed_loop *loop) {
-  size_t cap = loop->socket_cap != 0 ? loop->socket_cap * 2 : 16;
-  void *p;
+/* Descriptors are small and dense, so the table is as the kernel's own. */
+static bool note_socket(changefeed_loop *loop, int fd, ino_t inode) {
+  size_t cap = loop->socket_cap != 0 ? loop->socket_cap : 32;
+  ino_t *p;
 
-  if (loop->socket_count < loop->socket_cap)
-    return true;
-  p = cfi_resize(&loop->alloc, loop->sockets, cap, sizeof *loop->sockets);
-  if (p == NULL)
-    return false;
-  loop->sockets = p;
-  loop->socket_cap = cap;
+  while (cap <= (size_t)fd)
+    cap *= 2;
+  if (cap != loop->socket_cap) {
+    p = cfi_resize(&loop->alloc, loop->sockets, cap, sizeof *p);
+    if (p == NULL)
+      return false;
+    memset(p + loop->socket_cap, 0, (cap - loop->socket_cap) * sizeof *p);
+    loop->sockets = p;
+    loop->socket_cap = cap;
+  }
+  forget_socket(loop, fd);
+  loop->sockets[fd] = inode;
+  loop->socket_count++;
   return true;
 }
 
@@ -56,18 +63,14 @@ static curl_socket_t open_socket(void *ctx, struct curl_sockaddr *address) {
   struct stat st;
   int fd;
 
-  if (!reserve_socket(loop))
-    return CURL_SOCKET_BAD;
   /* Closed at exec: no program started by the application inherits it. */
   fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
               address->protocol);
-  if (fd < 0 || fstat(fd, &st) != 0) {
+  if (fd < 0 || fstat(fd, &st) != 0 || !note_socket(loop, fd, st.st_ino)) {
     if (fd >= 0)
       (void)close(fd);
     return CURL_SOCKET_BAD;
   }
-  forget_socket(loop, fd);
-  loop->sockets[loop->socket_count++] = (cfi_socket){fd, st.st_ino};
   return fd;
 }
 
@@ -76,11 +79,11 @@ static int close_socket(void *ctx, curl_socket_t fd) {
   return close(fd);
 }
 
-static bool is_ours(const cfi_socket *s) {
+static bool is_ours(const changefeed_loop *loop, int fd) {
   struct stat st;
 
-  return fstat(s->fd, &st) == 0 && S_ISSOCK(st.st_mode) &&
-         st.st_ino == s->inode;
+  return loop->sockets[fd] != 0 && fstat(fd, &st) == 0 &&
+         S_ISSOCK(st.st_mode) && st.st_ino == loop->sockets[fd];
 }
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user,
@@ -167,6 +170,7 @@ int cfi_loop_new(changefeed_loop **out, const changefeed_allocator *allocator) {
   loop->clock = (cfi_clock){round_now, wall_now, loop};
   loop->owner = getpid();
   loop->curl_due_ms = CFI_NEVER;
+  cfi_ramp_init(loop);
   atomic_init(&loop->mail, NULL);
   atomic_init(&loop->stop, false);
   atomic_init(&loop->woken, false);
@@ -210,10 +214,9 @@ void cfi_loop_abandon(changefeed_loop *loop) {
   cfi_driver_abandon(loop->driver);
   /* Without /dev/null closing them here is next best: libcurl's own writes
      then fail with EBADF. */
-  for (size_t i = 0; i < loop->socket_count; i++)
-    if (is_ours(&loop->sockets[i]) &&
-        (null_fd < 0 || dup3(null_fd, loop->sockets[i].fd, O_CLOEXEC) < 0))
-      (void)close(loop->sockets[i].fd);
+  for (int fd = 0; (size_t)fd < loop->socket_cap; fd++)
+    if (is_ours(loop, fd) && (null_fd < 0 || dup3(null_fd, fd, O_CLOEXEC) < 0))
+      (void)close(fd);
   if (null_fd >= 0)
     (void)close(null_fd);
   cfi_loop_free(loop);
@@ -266,12 +269,14 @@ static void finish_transfers(changefeed_loop *loop) {
 }
 
 static int wait_ms(const changefeed_loop *loop, int timeout_ms) {
-  int64_t due = loop->curl_due_ms, wait;
+  int64_t due = loop->curl_due_ms, turn = cfi_ramp_due_ms(loop), wait;
 
   if (loop->ready != NULL || atomic_load(&loop->mail) != NULL)
     return 0;
   if (loop->heap_count != 0 && loop->heap[0]->due_ms < due)
     due = loop->heap[0]->due_ms;
+  if (turn < due)
+    due = turn;
   if (due == CFI_NEVER)
     return timeout_ms;
   wait = due > loop->now_ms ? due - loop->now_ms : 0;
@@ -324,6 +329,7 @@ int cfi_loop_round(changefeed_loop *loop, int timeout_ms) {
   finish_transfers(loop);
   cfi_loop_take_mail(loop);
   cfi_loop_wake_due(loop);
+  cfi_ramp_expire(loop);
   worked = cfi_loop_step_ready(loop) || worked;
   rearm(loop);
   return worked ? CHANGEFEED_OK : CHANGEFEED_TIMEOUT;

@@ -13,12 +13,28 @@
 
 typedef struct cfi_member cfi_member;
 
-/* The number alone may be another file's by now: libcurl closes a socket that
-   was never connected without telling. */
-typedef struct cfi_socket {
-  curl_socket_t fd;
-  ino_t inode;
-} cfi_socket;
+/* A turn to ask: waited for in a queue, then held until the request's head has
+   come. */
+enum { CFI_TURN_NONE, CFI_TURN_WAITING, CFI_TURN_HELD };
+
+typedef struct cfi_turn {
+  struct cfi_turn *prev, *next;
+  cfi_member *member;
+  int64_t since_ms; /* HELD */
+  int kind, place;
+  bool used; /* HELD: a request was started with it */
+} cfi_turn;
+
+typedef struct cfi_turns {
+  cfi_turn *first, *last;
+} cfi_turns;
+
+typedef struct cfi_ramp {
+  cfi_turns waiting[CFI_TURN_KINDS];
+  cfi_turns holders; /* the longest first */
+  unsigned limit, held, held_main;
+  uint64_t granted;
+} cfi_ramp;
 
 struct changefeed_loop {
   cfi_alloc alloc;
@@ -41,15 +57,20 @@ struct changefeed_loop {
   bool owned_by_feed, free_after;
   changefeed
       *awaited; /* changefeed_next waits for it; NULL when it is closed */
-  cfi_socket *sockets; /* open ones, for a child of fork() */
+  /* Open ones, for a child of fork(): inodes by descriptor, 0 is none. The
+     descriptor alone may be another file's by now: libcurl closes a socket
+     that was never connected without telling. */
+  ino_t *sockets;
   size_t socket_count, socket_cap;
+  cfi_ramp ramp;
 };
 
 struct cfi_member {
   changefeed_loop *loop;
   changefeed *feed;
   cfi_transfer main, side;
-  CURLSH *pool; /* their connections */
+  CURLSH *pool;      /* their connections */
+  cfi_turn turns[2]; /* of main and side */
   cfi_member *prev, *next;
   cfi_member *ready_prev, *ready_next;
   bool is_ready, counted_over;
@@ -95,5 +116,18 @@ void cfi_loop_end_requests(changefeed_loop *loop);
 /* Makes libcurl's handle if there is none. */
 bool cfi_loop_make_multi(changefeed_loop *loop);
 void cfi_loop_destroy(cfi_member *m, bool save);
+
+/* loop_ramp.c */
+void cfi_ramp_init(changefeed_loop *loop);
+void cfi_ramp_set_limit(changefeed_loop *loop, unsigned limit);
+/* May a request start now? False: the member is made ready when it may; it is
+   not asked whether it still wants to. */
+bool cfi_ramp_admit(cfi_member *m, int kind);
+/* After a step: turns that serve no purpose any more go to others. */
+void cfi_ramp_settle(cfi_member *m);
+void cfi_ramp_leave(cfi_member *m);
+/* When the next turn is taken from its holder, for others; CFI_NEVER. */
+int64_t cfi_ramp_due_ms(const changefeed_loop *loop);
+void cfi_ramp_expire(changefeed_loop *loop);
 
 #endif

@@ -157,6 +157,7 @@ void cfi_loop_end_requests(changefeed_loop *loop) {
 }
 
 static void free_transfers(cfi_member *m) {
+  cfi_ramp_leave(m);
   cfi_transfer_free(&m->side);
   cfi_transfer_free(&m->main);
   cfi_transfer_free_pool(&m->pool);
@@ -175,6 +176,7 @@ static void after_step(cfi_member *m, bool more) {
     loop->alive--;
     free_transfers(m);
   }
+  cfi_ramp_settle(m);
   if (more)
     cfi_loop_make_ready(m);
   set_due(m, cfi_feed_deadline(f));
@@ -226,6 +228,8 @@ static cfi_transfer *transfer_of(void *ctx, bool side) {
 
   return side ? &m->side : &m->main;
 }
+
+static bool admit(void *host, int kind) { return cfi_ramp_admit(host, kind); }
 
 static int world_start(void *ctx, const cfi_request *request,
                        cfi_error *error) {
@@ -293,10 +297,12 @@ int cfi_loop_open(changefeed_loop *loop, const changefeed_options *options,
   m->loop = loop;
   m->heap_at = SIZE_MAX;
   m->due_ms = CFI_NEVER;
+  m->turns[0].member = m->turns[1].member = m;
   atomic_init(&m->posted, false);
   config.world = (cfi_world){world_start, world_cancel, world_unblock, m};
   config.halt = &loop->stop;
   config.host = m;
+  config.admit = admit;
   init_transfers(m);
   rc = cfi_feed_new(&m->feed, options, &config, error);
   if (rc != CHANGEFEED_OK) {

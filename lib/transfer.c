@@ -271,6 +271,10 @@ void cfi_transfer_cancel(cfi_transfer *t) {
   t->refused = false;
 }
 
+bool cfi_transfer_is_asking(const cfi_transfer *t) {
+  return t->active && !t->head_noted;
+}
+
 void cfi_transfer_unblock(cfi_transfer *t) {
   CURLcode code;
 

@@ -56,6 +56,8 @@ void cfi_transfer_free_pool(CURLSH **pool);
 int cfi_transfer_start(cfi_transfer *t, const cfi_request *request,
                        cfi_error *error);
 void cfi_transfer_cancel(cfi_transfer *t);
+/* A request is under way, and the head of its answer has not come. */
+bool cfi_transfer_is_asking(const cfi_transfer *t);
 void cfi_transfer_unblock(cfi_transfer *t);
 /* libcurl has run out of memory: ends the request, if there is one. */
 void cfi_transfer_starved(cfi_transfer *t);

@@ -396,6 +396,15 @@ CHANGEFEED_EXTERN int changefeed_loop_run(changefeed_loop *loop);
  */
 CHANGEFEED_EXTERN int changefeed_loop_run_once(changefeed_loop *loop,
                                                int timeout_ms);
+/* At most so many requests of the loop's feeds are on their way at once:
+   connecting, or waiting for the head of their answer; 128 when this is not
+   called. Others wait for their turn, first come first served, and no timeout
+   of theirs runs meanwhile. A quarter is kept for the short requests a feed
+   makes beside its main one. A request counts for five seconds at most, so
+   that a server that does not answer holds up no feed of another. INVALID (0),
+   FORKED. [loop] */
+CHANGEFEED_EXTERN int
+changefeed_loop_set_max_connecting(changefeed_loop *loop, unsigned limit);
 /* One descriptor for a foreign event loop: readable (level-triggered) when
    changefeed_loop_dispatch has work, timers included. It stays the same for
    the life of the loop, and is not to be read or closed. Negative:
