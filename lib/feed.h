@@ -37,6 +37,7 @@ typedef struct cfi_held {
   cfi_row row;
   size_t offset, len; /* of its text in the queue */
   unsigned flags;     /* as delivered */
+  cfi_repeat_mark mark;
 } cfi_held;
 
 /* What is known of the history being followed. */

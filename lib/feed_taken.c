@@ -13,8 +13,9 @@ void cfi_feed_judge(changefeed *f, cfi_held *held) {
   held->flags = (row->deleted ? (unsigned)CHANGEFEED_DELETED : 0U) |
                 (row->doc_len != 0 ? (unsigned)CHANGEFEED_DOC : 0U) |
                 (row->has_error ? (unsigned)CHANGEFEED_ROW_ERROR : 0U);
-  if (row->rev_count != 0 &&
-      cfi_repeat_known(&f->repeat, row->id, row->revs, row->rev_count))
+  held->mark =
+      cfi_repeat_mark_of(&f->repeat, row->id, row->revs, row->rev_count);
+  if (cfi_repeat_known(&f->repeat, &held->mark))
     held->flags |= (unsigned)CHANGEFEED_REPEAT;
 }
 
@@ -67,8 +68,7 @@ static void take_one(changefeed *f, const cfi_held *held, bool acked) {
   if (f->limit_left != UINT64_MAX)
     f->limit_left--;
   /* Not before it is the application's: what it has refused is news still. */
-  (void)cfi_repeat_seen(&f->repeat, held->row.id, held->row.revs,
-                        held->row.rev_count);
+  (void)cfi_repeat_seen(&f->repeat, &held->mark);
   move_on(f, held->row.seq);
   if (acked)
     acknowledge(f, held->row.seq);

@@ -113,41 +113,46 @@ static cfi_repeat_entry *lookup(const cfi_repeat *r, uint64_t id,
   return NULL;
 }
 
-/* False: no row that could be remembered. */
-static bool entry_of(const cfi_repeat *r, changefeed_str id,
-                     const changefeed_str *revs, size_t rev_count,
-                     cfi_repeat_entry *row) {
+cfi_repeat_mark cfi_repeat_mark_of(const cfi_repeat *r, changefeed_str id,
+                                   const changefeed_str *revs,
+                                   size_t rev_count) {
+  cfi_repeat_mark mark = {0, 0, 0, false};
+
   if (r->limit == 0 || id.data == NULL || rev_count == 0)
-    return false;
-  *row = (cfi_repeat_entry){.used = 1};
-  row->id = cfi_str_hash(r->seed, id.data, id.len);
+    return mark;
+  mark.any = true;
+  mark.id = cfi_str_hash(r->seed, id.data, id.len);
   /* A sum, because the order of leaves differs from node to node. */
   for (size_t i = 0; i < rev_count; i++)
-    row->revs += cfi_str_hash(r->seed + 1, revs[i].data, revs[i].len);
-  row->generation = rev_count == 1 ? generation_of(revs[0]) : 0;
-  return true;
+    mark.revs += cfi_str_hash(r->seed + 1, revs[i].data, revs[i].len);
+  mark.generation = rev_count == 1 ? generation_of(revs[0]) : 0;
+  return mark;
 }
 
-bool cfi_repeat_known(const cfi_repeat *r, changefeed_str id,
-                      const changefeed_str *revs, size_t rev_count) {
-  cfi_repeat_entry row;
+static cfi_repeat_entry entry_of(const cfi_repeat_mark *mark) {
+  cfi_repeat_entry entry = {mark->id, mark->revs, mark->generation, 1};
+
+  return entry;
+}
+
+bool cfi_repeat_known(const cfi_repeat *r, const cfi_repeat_mark *mark) {
+  cfi_repeat_entry row = entry_of(mark);
   const cfi_repeat_entry *bucket;
   size_t place;
 
-  if (r->table == NULL || !entry_of(r, id, revs, rev_count, &row))
+  if (r->table == NULL || !mark->any)
     return false;
   bucket = lookup(r, row.id, &place);
   return bucket != NULL && bucket[place].used &&
          is_repeat(&bucket[place], &row);
 }
 
-bool cfi_repeat_seen(cfi_repeat *r, changefeed_str id,
-                     const changefeed_str *revs, size_t rev_count) {
-  cfi_repeat_entry row;
+bool cfi_repeat_seen(cfi_repeat *r, const cfi_repeat_mark *mark) {
+  cfi_repeat_entry row = entry_of(mark);
   cfi_repeat_entry *bucket;
   size_t place;
 
-  if (!entry_of(r, id, revs, rev_count, &row))
+  if (!mark->any)
     return false;
   if (r->table == NULL)
     grow(r);
