@@ -408,11 +408,11 @@ void cfi_local_on_login(changefeed *f, const cfi_lane *l) {
 
 /* ---- the end ---- */
 
-/* A feed that ended by itself waits for those who are still at work, too. */
+/* A feed that has not failed waits for those who are still at work, too. */
 bool cfi_local_can_flush(const changefeed *f, int final_state) {
   if (f->local == NULL || !f->local->loaded || f->local->hopeless)
     return false;
   return cfi_feed_has_unsaved(f) || cfi_local_is_saving(f) ||
-         (final_state == CHANGEFEED_STATE_ENDED && !f->stopped &&
+         (final_state == CHANGEFEED_STATE_ENDED &&
           cfi_window_look(&f->window).unacked != 0);
 }

@@ -150,6 +150,10 @@ static void remember(args *a, const char *name, const char *value) {
     a->reset_stops = strcmp(value, "stop") == 0;
   else if (strcmp(name, "seq_interval") == 0)
     a->seq_interval = true;
+  else if (strcmp(name, "checkpoint") == 0)
+    a->couch = strcmp(value, "couch") == 0;
+  else if (strcmp(name, "flush_on_stop") == 0)
+    a->flush_on_stop = true;
   else if (strcmp(name, "limit") == 0)
     a->limit = strtoll(value, NULL, 10); /* the setter has checked it */
 }
@@ -280,6 +284,10 @@ static int complete(args *a, const secrets *s) {
       /* Who asks for a line with the seq in it wants one in each. */
       (a->format == FORMAT_TSV && !a->seq_interval &&
        changefeed_options_set_int(a->options, "seq_interval", 1) !=
+           CHANGEFEED_OK) ||
+      /* Lines that were written need not come again after a signal. */
+      (!a->flush_on_stop &&
+       changefeed_options_set_int(a->options, "flush_on_stop", 1) !=
            CHANGEFEED_OK))
     return refuse_option(a);
   return EXIT_OK;

@@ -24,11 +24,12 @@ typedef struct args {
   int64_t stats_interval_ms; /* 0: none */
   int64_t limit;             /* the option's value: 0 = none */
   bool reset_stops;          /* on_reset=stop */
+  bool couch;                /* checkpoint=couch */
 
   /* while they are read */
   const char *password_file;
   const char *url;
-  bool username, password, bearer_token, seq_interval;
+  bool username, password, bearer_token, seq_interval, flush_on_stop;
 } args;
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };

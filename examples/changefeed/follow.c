@@ -180,6 +180,7 @@ static void set_ending(ending *e, int code, const char *why, const char *more) {
 static void find_ending(follower *f, int loop_rc, ending *e) {
   const changefeed_error *error = changefeed_last_error(f->feed);
   int out = sink_error(&f->console.out);
+  int kept;
 
   set_ending(e, CHANGEFEED_OK, "", "");
   if (out != 0 && out != EPIPE)
@@ -191,10 +192,15 @@ static void find_ending(follower *f, int loop_rc, ending *e) {
     set_ending(e, CHANGEFEED_ERR_NOMEM, "there is no memory for a row", "");
   else if (changefeed_get_state(f->feed) == CHANGEFEED_STATE_FAILED)
     set_ending(e, error->code, error->message, "");
+  if (e->code != CHANGEFEED_OK)
+    return;
   /* Rows were written, and would come again although they need not. */
-  else if (changefeed_checkpoint(f->feed) == CHANGEFEED_ERR_STORE)
-    set_ending(e, CHANGEFEED_ERR_STORE, changefeed_last_error(f->feed)->message,
-               "");
+  kept = changefeed_checkpoint(f->feed);
+  if (kept == CHANGEFEED_ERR_STORE)
+    set_ending(e, kept, changefeed_last_error(f->feed)->message, "");
+  else if (f->args->couch && kept == CHANGEFEED_ERR_STATE)
+    set_ending(e, CHANGEFEED_ERR_STORE,
+               "the last position is not saved in the database", "");
 }
 
 static void tell_losses(follower *f) {

@@ -106,27 +106,49 @@ void report_state(report *r, changefeed *feed, const changefeed_event *e) {
 
 /* ---- notices, resets, log ---- */
 
-void report_notice(report *r, const changefeed_notice *n) {
-  bool rewind = n->kind == CHANGEFEED_NOTICE_REWIND;
+static const char *notice_name(int kind) {
+  switch (kind) {
+  case CHANGEFEED_NOTICE_REWIND:
+    return "rewind";
+  case CHANGEFEED_NOTICE_FALLBACK:
+    return "fallback";
+  case CHANGEFEED_NOTICE_STORE:
+    return "store";
+  case CHANGEFEED_NOTICE_ENDPOINT:
+    return "endpoint";
+  default:
+    return NULL;
+  }
+}
 
-  if (!rewind && n->kind != CHANGEFEED_NOTICE_FALLBACK)
+static void notice_as_json(report *r, const changefeed_notice *n) {
+  report_json_begin(r, notice_name(n->kind));
+  if (n->kind == CHANGEFEED_NOTICE_REWIND)
+    report_json_int(r, "rows", (int64_t)n->rows);
+  if (n->from != NULL)
+    report_json_text(r, "from", n->from);
+  if (n->to != NULL)
+    report_json_text(r, "to", n->to);
+  if (n->reason != NULL)
+    report_json_text(r, "reason", n->reason);
+  report_json_end(r);
+}
+
+void report_notice(report *r, const changefeed_notice *n) {
+  if (notice_name(n->kind) == NULL)
     return;
   if (r->args->events) {
-    report_json_begin(r, rewind ? "rewind" : "fallback");
-    if (rewind) {
-      report_json_int(r, "rows", (int64_t)n->rows);
-    } else {
-      report_json_text(r, "from", n->from);
-      report_json_text(r, "to", n->to);
-      report_json_text(r, "reason", n->reason);
-    }
-    report_json_end(r);
-  } else if (!rewind && for_people(r)) {
-    say_begin(r);
-    text_printf(&r->line, "%s instead of %s from now on: %s", n->to, n->from,
-                n->reason);
-    say_end(r);
+    notice_as_json(r, n);
+    return;
   }
+  /* What is kept from the store the library's log says, too. */
+  if (n->kind == CHANGEFEED_NOTICE_REWIND ||
+      n->kind == CHANGEFEED_NOTICE_STORE || !for_people(r))
+    return;
+  say_begin(r);
+  text_printf(&r->line, "%s instead of %s from now on: %s", n->to, n->from,
+              n->reason);
+  say_end(r);
 }
 
 void report_reset(report *r, const char *reason) {

@@ -223,13 +223,18 @@ START_TEST(test_feed_local_second_stop_waits_no_longer) {
 }
 END_TEST
 
-START_TEST(test_feed_local_stop_does_not_wait_for_acknowledgements) {
+START_TEST(test_feed_local_stop_waits_for_acknowledgements_when_told_to) {
   static const char *const manual[] = {
       LAZY, "flush_on_stop", "1", "auto_ack", "0", NULL};
 
   open_live_at_five(manual);
   must_take(LINE("6-a"));
   stop();
+  ck_assert(!cfi_feed_over(w.feed));
+  ck_assert(cfi_window_ack(&w.feed->window, 1));
+  cft_world_settle(&w);
+  assert_waiting_for_save("6-a");
+  cft_world_side_answer(&w, 201, SAVED("0-5"));
   assert_ended();
   cft_world_close(&w);
 }
@@ -350,7 +355,8 @@ static Suite *feed_local_end_suite(void) {
   tcase_add_test(t, test_feed_local_end_waits_for_acknowledgements);
   tcase_add_test(t, test_feed_local_stop_waits_only_when_told_to);
   tcase_add_test(t, test_feed_local_second_stop_waits_no_longer);
-  tcase_add_test(t, test_feed_local_stop_does_not_wait_for_acknowledgements);
+  tcase_add_test(t,
+                 test_feed_local_stop_waits_for_acknowledgements_when_told_to);
   tcase_add_test(t, test_feed_local_close_waits_for_nothing);
   tcase_add_test(t, test_feed_local_stop_takes_the_save_under_way);
   tcase_add_test(t,
