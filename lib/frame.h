@@ -1,8 +1,8 @@
 /*
  * Finds where rows begin and end in a body that arrives in pieces, by quotes,
- * escapes and depth. A cursor remembers how far it has read and never goes back,
- * whatever the pieces. It does not say what a row means, and copies nothing but
- * the envelope around the rows of a list.
+ * escapes and depth. A cursor remembers how far it has read and never goes
+ * back, whatever the pieces. It does not say what a row means, and copies
+ * nothing but the envelope around the rows of a list.
  */
 #ifndef CFI_FRAME_H
 #define CFI_FRAME_H
