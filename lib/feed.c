@@ -97,6 +97,8 @@ static void be_over(changefeed *f, int base_state) {
   cfi_error error;
 
   cfi_side_cancel(f);
+  if (f->phase == CFI_PHASE_FLUSH) /* not that the position was not saved */
+    cfi_error_copy(&f->error, &f->final_error);
   f->phase = CFI_PHASE_OVER;
   if (cfi_feed_save(f, &error) != CHANGEFEED_OK)
     cfi_feed_log(f, CHANGEFEED_LOG_ERROR, "%s", error.text);
@@ -114,6 +116,7 @@ void cfi_feed_finish(changefeed *f, int base_state) {
   }
   f->phase = CFI_PHASE_FLUSH;
   f->final_state = base_state;
+  cfi_error_copy(&f->final_error, &f->error);
   f->flush_until_ms = cfi_clock_after(cfi_feed_now(f), f->set.flush_timeout_ms);
 }
 

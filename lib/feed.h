@@ -203,6 +203,7 @@ struct changefeed {
 
   int64_t flush_until_ms; /* FLUSH */
   int final_state;
+  cfi_error final_error; /* why, when it is a failure */
 
   changefeed_stats stats;
   int64_t last_byte_ms, last_row_ms, last_save_ms; /* -1: never */

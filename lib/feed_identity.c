@@ -94,7 +94,7 @@ bool cfi_feed_same_history(changefeed *f, cfi_ask ask) {
   char *copy;
 
   /* Before the reset: once told, it must not be found again. */
-  if (!copy_news(f, *known, now, &copy)) {
+  if (!copy_news(f, reason != NULL ? NULL : *known, now, &copy)) {
     if (server)
       f->server_known = false;
     else
@@ -108,8 +108,10 @@ bool cfi_feed_same_history(changefeed *f, cfi_ask ask) {
     return false;
   }
   adopt(f, known, copy);
-  if (!server)
+  if (!server) {
+    f->db_known = true;
     f->went_missing = false;
+  }
   return true;
 }
 
@@ -142,6 +144,14 @@ static bool ask_policy(changefeed *f, const char *reason) {
   return false;
 }
 
+/* Or the same change would be found again by the next sign of it. */
+static void forget_database(changefeed *f) {
+  cfi_free(f->alloc, f->identity.instance_start_time);
+  cfi_free(f->alloc, f->identity.marker);
+  f->identity.instance_start_time = f->identity.marker = NULL;
+  f->db_known = false;
+}
+
 bool cfi_feed_reset(changefeed *f, const char *reason) {
   changefeed_str none = {NULL, 0}, start = {"0", 1};
 
@@ -160,8 +170,7 @@ bool cfi_feed_reset(changefeed *f, const char *reason) {
   }
   f->begun_at = f->ordinal;
   cfi_repeat_clear(&f->repeat);
-  cfi_free(f->alloc, f->identity.marker);
-  f->identity.marker = NULL;
+  forget_database(f);
   f->marker_absent = false;
   f->repeat_run = 0;
   f->went_missing = f->caught_up = false;

@@ -9,6 +9,7 @@
 #include "hash.h"
 #include "info.h"
 #include "reply.h"
+#include "str.h"
 
 enum {
   CONFLICTS_MAX = 3,
@@ -119,7 +120,8 @@ static void go_on_from_doc(changefeed *f) {
 }
 
 /* The server's words decide whether it is the document or the database that is
-   not there. */
+   not there. Anybody else's 404 says nothing of either: a position taken for
+   missing would be one lost. */
 bool cfi_feed_doc_is_missing(changefeed *f, cfi_lane *l) {
   cfi_info info = {0};
   bool missing;
@@ -130,10 +132,21 @@ bool cfi_feed_doc_is_missing(changefeed *f, cfi_lane *l) {
   rc = cfi_info_parse(f->alloc, cfi_buf_data(&l->reply), l->reply.len, &info);
   l->no_memory = l->no_memory || rc == CFI_INFO_NOMEM;
   missing =
-      rc == CFI_INFO_OK &&
+      rc == CFI_INFO_OK && cfi_str_equal(info.error, "not_found") &&
       cfi_reply_classify(l->status, info.error, info.reason) != CFI_REPLY_NO_DB;
   cfi_info_free(f->alloc, &info);
   return missing;
+}
+
+/* As opposed to the page of something in between. */
+static bool is_document(changefeed *f, cfi_lane *l) {
+  cfi_info info = {0};
+  int rc =
+      cfi_info_parse(f->alloc, cfi_buf_data(&l->reply), l->reply.len, &info);
+  bool document = rc == CFI_INFO_OK && info.rev.data != NULL;
+
+  cfi_info_free(f->alloc, &info);
+  return document || rc == CFI_INFO_NOMEM;
 }
 
 bool cfi_local_on_loaded(changefeed *f, cfi_lane *l) {
@@ -152,6 +165,10 @@ bool cfi_local_on_loaded(changefeed *f, cfi_lane *l) {
   }
   if (l->status != 200)
     return false;
+  if (!is_document(f, l)) {
+    cfi_feed_fault_protocol(f, l, "HTTP 200 with what is no document");
+    return true;
+  }
   rc = cfi_couch_doc_parse(f->alloc, cfi_buf_data(&l->reply), l->reply.len,
                            &f->local->doc, &inner);
   if (rc == CHANGEFEED_OK) {
@@ -280,6 +297,17 @@ static void on_refused(changefeed *f, int status) {
     may_not_write(f);
 }
 
+/* The database may be gone while a response that began before is read. */
+static void describe(changefeed *f, const cfi_lane *l) {
+  cfi_info info = {0};
+
+  (void)cfi_info_parse(f->alloc, cfi_buf_data(&l->reply), l->reply.len, &info);
+  cfi_feed_describe(f, l, info.error, info.reason);
+  if (cfi_reply_classify(l->status, info.error, info.reason) == CFI_REPLY_NO_DB)
+    f->went_missing = true;
+  cfi_info_free(f->alloc, &info);
+}
+
 static void on_conflict(changefeed *f) {
   f->local->stale = true;
   if (++f->local->conflicts < CONFLICTS_MAX)
@@ -300,8 +328,8 @@ static void on_saved(changefeed *f, const cfi_lane *l) {
   }
   /* What happened is not known. */
   f->local->stale = f->local->stale || l->status < 400 || l->status >= 500;
-  cfi_feed_describe(f, l, info.error, info.reason);
   cfi_info_free(f->alloc, &info);
+  describe(f, l);
   if (l->status == 409) {
     on_conflict(f);
     return;
@@ -353,12 +381,10 @@ static void on_reloaded(changefeed *f, cfi_lane *l) {
     f->local->stale = false;
     f->local->looked_ms = cfi_feed_now(f);
   } else if (l->status == 401 || l->status == 403) {
-    cfi_feed_describe(f, l, (changefeed_str){NULL, 0},
-                      (changefeed_str){NULL, 0});
+    describe(f, l);
     on_refused(f, l->status);
   } else if (l->status != 200) {
-    cfi_feed_describe(f, l, (changefeed_str){NULL, 0},
-                      (changefeed_str){NULL, 0});
+    describe(f, l);
     failed(f);
   } else if ((rc = cfi_couch_doc_parse(f->alloc, cfi_buf_data(&l->reply),
                                        l->reply.len, &doc, &error)) !=
@@ -400,8 +426,7 @@ void cfi_local_on_login(changefeed *f, const cfi_lane *l) {
   if (l->done_code != CHANGEFEED_OK)
     cfi_feed_describe_transport(f, l);
   else
-    cfi_feed_describe(f, l, (changefeed_str){NULL, 0},
-                      (changefeed_str){NULL, 0});
+    describe(f, l);
   f->local->hopeless = l->done_code == CHANGEFEED_OK;
   failed(f);
 }

@@ -86,9 +86,8 @@ static void on_found(changefeed *f, const cfi_lane *l) {
   if (rc == CFI_INFO_NOMEM) {
     (void)cfi_error_set(&f->error, CHANGEFEED_ERR_NOMEM, "no memory");
     cfi_feed_fault(f);
-  } else if (rc != CFI_INFO_OK) {
-    cfi_feed_fault_protocol(
-        f, l, "HTTP 200 with something that is not a JSON object");
+  } else if (rc != CFI_INFO_OK || info.rev.data == NULL) {
+    cfi_feed_fault_protocol(f, l, "HTTP 200 with what is no document");
   } else if (f->identity.marker != NULL && cfi_feed_has_begun(f) &&
              (info.marker.data == NULL ||
               strcmp(f->identity.marker, info.marker.data) != 0)) {
@@ -104,21 +103,29 @@ static void on_found(changefeed *f, const cfi_lane *l) {
   cfi_info_free(f->alloc, &info);
 }
 
+/* For good, as far as one can see; what else is no success may be better the
+   next time. */
+static bool is_refusal(const changefeed *f, const cfi_lane *l) {
+  return l->status == 403 || l->status == 405 ||
+         (l->status == 401 && !cfi_feed_can_renew(f));
+}
+
 static void on_written(changefeed *f, cfi_lane *l) {
   bool wrong_one = l->status == 409;
 
-  if (l->status == 200 || l->status == 201 || l->status == 202) {
+  if (l->status == 201 || l->status == 202) {
     adopt(f, f->marker_text);
   } else if (wrong_one && ++f->marker_conflicts < CONFLICTS_MAX) {
     f->marker_absent = false; /* another follower was faster: read it */
-  } else if (l->status == 404 || l->status == 408 || l->status == 429 ||
-             l->status >= 500 || wrong_one) {
-    f->marker_conflicts = 0;
-    cfi_feed_on_answer(f, l);
-  } else {
+  } else if (is_refusal(f, l)) {
     cfi_feed_describe(f, l, (changefeed_str){NULL, 0},
                       (changefeed_str){NULL, 0});
     do_without(f);
+  } else if (l->status == 200) {
+    cfi_feed_fault_protocol(f, l, "HTTP 200 to a document that was written");
+  } else {
+    f->marker_conflicts = 0;
+    cfi_feed_on_answer(f, l);
   }
 }
 

@@ -65,10 +65,18 @@ static void keep_cookie(changefeed *f, cfi_lane *l, const cfi_head *head) {
   f->cookie_until_ms = cfi_clock_after(cfi_feed_now(f), age / 2);
 }
 
-static void note_retry_after(changefeed *f, const char *value) {
+/* What a save is told holds for saves. */
+static void note_retry_after(changefeed *f, const cfi_lane *l,
+                             const char *value) {
   int64_t ms = cfi_reply_retry_after(value, cfi_clock_wall(&f->clock));
+  bool save =
+      l->ask == CFI_ASK_SAVE || (l == &f->side && l->ask == CFI_ASK_LOAD);
 
-  if (ms > f->retry_after_ms)
+  if (ms < 0)
+    return;
+  if (save)
+    f->save_at_ms = cfi_clock_after(cfi_feed_now(f), ms);
+  else if (ms > f->retry_after_ms)
     f->retry_after_ms = ms;
 }
 
@@ -79,7 +87,7 @@ void cfi_feed_note_head(changefeed *f, cfi_lane *l, const cfi_head *head) {
   l->status = head->status;
   l->head_ms = now;
   if (head->retry_after != NULL)
-    note_retry_after(f, head->retry_after);
+    note_retry_after(f, l, head->retry_after);
   copy_text(l->text, sizeof l->text, head->location);
   if (head->status >= 200 && head->status < 300 && l->ask != CFI_ASK_HOME)
     keep_cookie(f, l, head);

@@ -113,7 +113,8 @@ void cfi_feed_save_failed(changefeed *f, const cfi_error *error) {
 
   if (f->local != NULL)
     f->stats.save_errors++;
-  f->save_at_ms = now + delay;
+  if (f->save_at_ms < now + delay)
+    f->save_at_ms = now + delay;
   cfi_feed_log(f, CHANGEFEED_LOG_ERROR, "%s; trying again in %lld ms",
                error->text, (long long)delay);
 }

@@ -218,6 +218,7 @@ START_TEST(test_feed_endpoint_with_another_history_is_a_reset) {
   cft_world_answer(&w, 200, SERVER("\"another\""));
   ck_assert_uint_eq(w.resets, 1);
   ck_assert_str_eq(w.reset_reason, "another server answers");
+  cft_world_greet(&w);
   ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_CATCHUP);
   ck_assert_ptr_nonnull(strstr(cft_world_url(&w), "since=0&"));
   cft_world_close(&w);

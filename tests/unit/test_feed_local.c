@@ -132,6 +132,7 @@ START_TEST(test_feed_local_all_damaged_is_a_reset) {
   cft_world_answer(&w, 200, document("0-7", runs, 2, 2));
   ck_assert_uint_eq(w.resets, 1);
   ck_assert_str_eq(w.reset_reason, "checkpoint damaged");
+  cft_world_greet(&w);
   assert_since("0");
   cft_world_close(&w);
   open_to_load(stops);

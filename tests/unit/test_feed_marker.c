@@ -159,6 +159,7 @@ START_TEST(test_feed_marker_that_is_gone_or_another_is_a_reset) {
     ck_assert_str_eq(w.reset_reason, found[i].reason);
     ck_assert_uint_eq(w.rows, 1);
     ck_assert_ptr_null(w.feed->identity.marker);
+    cft_world_greet(&w);
     ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_CATCHUP);
     ck_assert_ptr_nonnull(strstr(cft_world_url(&w), "since=0&"));
     cft_world_close(&w);
@@ -172,7 +173,8 @@ START_TEST(test_feed_marker_that_may_not_be_written_is_done_without) {
   for (size_t i = 0; i < 3; i++) {
     open_to_rows(marker, DATABASE("0"));
     beside(CFI_ASK_MARKER, 404, MISSING);
-    beside(CFI_ASK_MARKER_PUT, statuses[i], "{}");
+    beside(CFI_ASK_MARKER_PUT, statuses[i],
+           "{\"error\":\"forbidden\",\"reason\":\"You may only read.\"}");
     ck_assert_uint_eq(store_notices, 1);
     ck_assert_ptr_nonnull(strstr(notice_reason, "writing the marker"));
     ck_assert_uint_eq(w.rows, 1);
@@ -186,7 +188,8 @@ END_TEST
 
 START_TEST(test_feed_marker_document_of_somebody_else_is_done_without) {
   open_to_rows(marker, DATABASE("77"));
-  beside(CFI_ASK_MARKER, 200, "{\"_id\":\"_local/m\",\"mine\":1}");
+  beside(CFI_ASK_MARKER, 200,
+         "{\"_id\":\"_local/m\",\"_rev\":\"0-1\",\"mine\":1}");
   ck_assert_uint_eq(store_notices, 1);
   ck_assert_ptr_nonnull(strstr(notice_reason, "holds no marker"));
   ck_assert_uint_eq(w.rows, 1);
@@ -205,6 +208,9 @@ START_TEST(test_feed_marker_faults_are_tried_again) {
                 {CFI_ASK_MARKER, 200, "<html>log in</html>"},
                 {CFI_ASK_MARKER, 404, NO_DATABASE},
                 {CFI_ASK_MARKER_PUT, 0, NULL},
+                {CFI_ASK_MARKER, 200, "{\"ok\":true}"},
+                {CFI_ASK_MARKER_PUT, 200, "{\"ok\":true}"},
+                {CFI_ASK_MARKER_PUT, 400, "<html>what?</html>"},
                 {CFI_ASK_MARKER_PUT, 500, "{}"},
                 {CFI_ASK_MARKER_PUT, 404, NO_DATABASE}};
 

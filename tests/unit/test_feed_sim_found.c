@@ -241,6 +241,135 @@ START_TEST(test_feed_does_not_take_silence_for_a_minute_of_health) {
 }
 END_TEST
 
+START_TEST(test_feed_that_resets_for_one_sign_knows_the_others) {
+  static const char *const refused =
+      "{\"error\":\"bad_request\",\"reason\":\"Malformed sequence supplied in "
+      "'since' parameter.\"}";
+
+  open_with_a_row(no_options);
+  cft_world_done(&w, CHANGEFEED_ERR_NETWORK);
+  cft_world_ask(&w);
+  w.database = DATABASE("78");
+  cft_world_answer(&w, 400, refused);
+  ck_assert_uint_eq(w.resets, 1);
+  open_from_database();
+  cft_world_head(&w, 200, NULL); /* and it is asked which database that is */
+  ck_assert_uint_eq(w.resets, 1);
+  cft_world_close(&w);
+}
+END_TEST
+
+static const char *const in_couch[] = {"checkpoint", "couch",
+                                       "checkpoint_interval_ms", "0", NULL};
+
+static void open_to_load(void) {
+  cft_world_open(&w, in_couch);
+  while (cft_world_ask(&w) != CFI_ASK_LOAD)
+    cft_world_answer(&w, 200,
+                     cft_world_ask(&w) == CFI_ASK_SERVER ? SERVER("3.5.0")
+                                                         : DATABASE("77"));
+}
+
+START_TEST(test_feed_takes_a_page_in_between_for_no_lost_position) {
+  open_to_load();
+  cft_world_answer(&w, 404, "{\"error\":\"x\",\"reason\":\"y\"}");
+  ck_assert_int_eq(w.last_state, CHANGEFEED_STATE_WAITING);
+  while (cft_world_ask(&w) != CFI_ASK_LOAD)
+    cft_world_answer(&w, 200, SERVER("3.5.0"));
+  cft_world_answer(&w, 200, "{\"ok\":true}");
+  ck_assert_int_eq(w.last_state, CHANGEFEED_STATE_WAITING);
+  while (cft_world_ask(&w) != CFI_ASK_LOAD)
+    cft_world_answer(&w, 200, SERVER("3.5.0"));
+  cft_world_answer(&w, 200, "<html>Please log in</html>");
+  ck_assert_int_eq(w.last_state, CHANGEFEED_STATE_WAITING);
+  ck_assert_uint_eq(w.rows, 0);
+  cft_world_close(&w);
+}
+END_TEST
+
+/* A response with a row, before which the marker is asked for. */
+static void open_to_marker(void) {
+  open_to_load();
+  cft_world_answer(&w, 404, "{\"error\":\"not_found\",\"reason\":\"missing\"}");
+  w.hold_checks = true;
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_CATCHUP);
+  cft_world_head(&w, 200, NULL);
+  ck_assert_int_eq(cft_world_side_ask(&w), CFI_ASK_MARKER);
+}
+
+START_TEST(test_feed_takes_a_page_in_between_for_no_marker) {
+  open_to_marker();
+  cft_world_side_answer(&w, 200, "{\"ok\":true}");
+  ck_assert_int_eq(w.last_state, CHANGEFEED_STATE_WAITING);
+  ck_assert(!w.feed->marker_refused);
+  cft_world_close(&w);
+
+  open_to_marker();
+  cft_world_side_answer(&w, 404,
+                        "{\"error\":\"not_found\",\"reason\":\"missing\"}");
+  ck_assert_int_eq(cft_world_side_ask(&w), CFI_ASK_MARKER_PUT);
+  cft_world_side_answer(&w, 200, "{\"ok\":true}");
+  ck_assert_int_eq(w.last_state, CHANGEFEED_STATE_WAITING);
+  ck_assert_ptr_null(w.feed->identity.marker);
+  cft_world_close(&w);
+}
+END_TEST
+
+static void save_with_a_row(void) {
+  open_to_marker();
+  cft_world_side_answer(&w, 200, "{\"_rev\":\"0-1\",\"marker\":\"m\"}");
+  ck_assert(cft_world_body(&w, "{\"results\":[\n" ROW("\"5-a\"", "x", "1-r")));
+  if (w.feed->verified)
+    ck_assert_uint_eq(w.rows, 1);
+  ck_assert_int_eq(cft_world_side_ask(&w), CFI_ASK_SAVE);
+}
+
+static void answer_side_with_retry_after(int status, const char *retry_after) {
+  cfi_head head = {
+      .status = status, .retry_after = retry_after, .cookie_age_ms = -1};
+  cfi_outcome outcome = {.code = CHANGEFEED_OK};
+
+  w.side.active = false;
+  cfi_feed_note_head(w.feed, &w.feed->side, &head);
+  cfi_feed_note_done(w.feed, &w.feed->side, &outcome);
+  cft_world_settle(&w);
+}
+
+START_TEST(test_feed_waits_with_saves_alone_when_a_save_is_told_to_wait) {
+  save_with_a_row();
+  answer_side_with_retry_after(429, "100");
+  cft_world_done(&w, CHANGEFEED_ERR_NETWORK);
+  ck_assert_int_eq(w.last_state, CHANGEFEED_STATE_WAITING);
+  ck_assert_int_lt(w.last_delay_ms, 100000);
+  ck_assert_int_ge(cfi_feed_save_due_ms(w.feed), w.now_ms + 100000);
+  cft_world_close(&w);
+}
+END_TEST
+
+START_TEST(test_feed_hears_from_a_save_that_the_database_is_gone) {
+  save_with_a_row();
+  ck_assert(!w.feed->went_missing);
+  cft_world_side_answer(
+      &w, 404,
+      "{\"error\":\"not_found\",\"reason\":\"Database does not exist.\"}");
+  ck_assert(w.feed->went_missing);
+  cft_world_close(&w);
+}
+END_TEST
+
+START_TEST(test_feed_that_failed_says_why_and_not_that_nothing_was_saved) {
+  save_with_a_row();
+  w.verdict = -7;
+  ck_assert(cft_world_body(&w, ",\n" ROW("\"6-a\"", "y", "1-r")));
+  ck_assert_int_eq(w.feed->phase, CFI_PHASE_FLUSH);
+  cft_world_side_answer(&w, 500, "{\"error\":\"x\",\"reason\":\"y\"}");
+  cft_world_pass(&w, 10000);
+  ck_assert_int_eq(w.last_state, CHANGEFEED_STATE_FAILED);
+  ck_assert_int_eq(w.last_code, CHANGEFEED_ERR_CALLBACK);
+  cft_world_close(&w);
+}
+END_TEST
+
 static Suite *suite(void) {
   Suite *s = suite_create("feed_sim_found");
   TCase *tc = tcase_create("feed_sim_found");
@@ -259,6 +388,14 @@ static Suite *suite(void) {
   tcase_add_test(tc, test_feed_resets_behind_rows_without_a_position);
   tcase_add_test(tc, test_feed_does_not_spin_while_a_row_is_lent);
   tcase_add_test(tc, test_feed_does_not_take_silence_for_a_minute_of_health);
+  tcase_add_test(tc, test_feed_that_resets_for_one_sign_knows_the_others);
+  tcase_add_test(tc, test_feed_takes_a_page_in_between_for_no_lost_position);
+  tcase_add_test(tc, test_feed_takes_a_page_in_between_for_no_marker);
+  tcase_add_test(tc,
+                 test_feed_waits_with_saves_alone_when_a_save_is_told_to_wait);
+  tcase_add_test(tc, test_feed_hears_from_a_save_that_the_database_is_gone);
+  tcase_add_test(tc,
+                 test_feed_that_failed_says_why_and_not_that_nothing_was_saved);
   suite_add_tcase(s, tc);
   return s;
 }

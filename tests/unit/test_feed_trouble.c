@@ -376,6 +376,7 @@ START_TEST(test_feed_refused_position_of_our_own_is_a_reset) {
   open_live(none);
   cft_world_answer(&w, 400, answer);
   ck_assert_uint_eq(w.resets, 1);
+  cft_world_greet(&w);
   ck_assert_ptr_nonnull(strstr(cft_world_url(&w), "since=0&"));
   cft_world_close(&w);
 
