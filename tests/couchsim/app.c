@@ -22,7 +22,7 @@ static void keep_record(sim *s, const char *data, size_t len) {
   free(s->record.data);
   s->record.data = cft_memdup(data, len);
   s->record.len = len;
-  s->record.tag = s->place_tag;
+  s->record.place = s->place;
 }
 
 static int save(void *ctx, const char *key, const char *data, size_t len) {
@@ -101,6 +101,8 @@ static void taken(sim *s, const sim_given *row, const char *seq) {
   s->app_knows_tag = true;
   s->ordinal = g->ordinal;
   s->counts.rows++;
+  if (g->number <= s->before[g->tag][g->doc])
+    sim_check_again(s, g->tag, g->doc, g->number);
   s->request_rows++;
   s->rows_since_failure = true;
 }
@@ -339,10 +341,20 @@ static void make_options(sim *s) {
   callbacks.user = s;
   check(s, changefeed_options_set_callbacks(s->options, &callbacks),
         "callbacks");
+  if (s->config.couch)
+    return;
   store.load = load;
   store.save = save;
   store.ctx = s;
   check(s, changefeed_options_set_store(s->options, &store), "store");
+}
+
+/* What is seen in a life was given in one before the next. */
+static void remember_given(sim *s) {
+  for (unsigned tag = 0; tag < SIM_HISTORIES; tag++)
+    for (unsigned doc = 0; doc < SIM_DOCS; doc++)
+      if (s->seen[tag][doc] > s->before[tag][doc])
+        s->before[tag][doc] = s->seen[tag][doc];
 }
 
 static void new_life(sim *s) {
@@ -351,15 +363,16 @@ static void new_life(sim *s) {
   s->lent = false;
   s->given_count = s->given_head = s->place_count = 0;
   s->resets_this_life = 0;
+  remember_given(s);
   memcpy(s->seen, s->acked, sizeof s->seen);
-  s->app_knows_tag = s->record.data != NULL;
-  s->app_tag = s->place_tag = s->record.tag;
+  s->again = 0;
+  sim_check_loaded(s, s->record.data != NULL ? &s->record.place : NULL);
   s->missing_seen = s->checked_any = false;
-  s->rate_ms = 0;
+  sim_rate_clear(s);
   s->failures = 0;
   s->rows_since_failure = false;
   s->stream_at_ms = CFI_NEVER;
-  s->asked = 0;
+  s->checks = 0;
   s->request_rows = 0;
   s->resume_at_ms = s->stop_step_ms = s->pull_at_ms = CFI_NEVER;
   s->last_state = -1;

@@ -3,16 +3,17 @@
  * told from the outside, by what the application and the server see, with a
  * second bookkeeping of its own.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim.h"
 
 enum {
-  BURST = 5,
   RATE_MS = 1000,
   STOP_MS = 100,
   HEALTHY_MS = 60000,
-  STEPS_MAX = 100
+  STEPS_MAX = 100,
+  FLUSH_MS = 10000 /* enough to save the last position in health */
 };
 
 /* ---- rows: none invented, none of another history without a word ---- */
@@ -115,7 +116,8 @@ static void check_place(sim *s, const char *seq) {
     stated = true;
     if (sim_seq_parse(&s->model, seq, &tag, &vec) &&
         not_covered(s, tag, vec) == SIM_DOCS) {
-      s->place_tag = tag;
+      s->place = *p;
+      s->place.tag = tag;
       return;
     }
   }
@@ -130,7 +132,7 @@ void sim_check_saved(sim *s, const char *data, size_t len) {
   cfi_checkpoint c = {0};
   cfi_error error;
 
-  if (cfi_checkpoint_decode(&s->alloc, data, len, &c, &error) !=
+  if (cfi_checkpoint_decode(&s->quiet_alloc, data, len, &c, &error) !=
       CHANGEFEED_OK) {
     sim_violate(s, "saved what cannot be read: %s", error.text);
     return;
@@ -140,7 +142,7 @@ void sim_check_saved(sim *s, const char *data, size_t len) {
     sim_violate(s, "saved no position");
   else
     check_place(s, c.seq);
-  cfi_checkpoint_free(&s->alloc, &c);
+  cfi_checkpoint_free(&s->quiet_alloc, &c);
 }
 
 /* Does a feed from here show nothing more? */
@@ -152,20 +154,50 @@ static bool is_end(const sim *s, unsigned tag, sim_vec vec) {
   return tag == sim_model_tag(&s->model);
 }
 
+/* The record that is kept; false: none that can be read. */
+static bool kept(const sim *s, cfi_checkpoint *c, unsigned *tag) {
+  char *of_document = NULL;
+  const char *data = s->record.data;
+  size_t len = s->record.len;
+  cfi_error error;
+  bool ok;
+
+  *tag = s->record.place.tag;
+  if (s->config.couch) {
+    *tag = s->position.place.tag;
+    if (s->position.text != NULL)
+      of_document = sim_local_record(s, s->position.text);
+    data = of_document;
+    len = data != NULL ? strlen(data) : 0;
+  }
+  ok = data != NULL && cfi_checkpoint_decode(&s->quiet_alloc, data, len, c,
+                                             &error) == CHANGEFEED_OK;
+  free(of_document);
+  return ok;
+}
+
+/* In the database it is kept at the end only when there was time to. */
+static bool is_kept_at_end(const sim *s) {
+  const sim_config *c = &s->config;
+
+  return !c->couch ||
+         (c->flush_on_stop && c->flush_ms >= FLUSH_MS && s->save_is_sure &&
+          !c->read_only && !s->position.foreign);
+}
+
 void sim_check_final_position(sim *s) {
   sim_vec vec = {{0}};
-  unsigned tag = s->record.tag;
+  unsigned tag;
   cfi_checkpoint c = {0};
-  cfi_error error;
 
-  if (s->record.data == NULL ||
-      cfi_checkpoint_decode(&s->alloc, s->record.data, s->record.len, &c,
-                            &error) != CHANGEFEED_OK ||
-      c.seq == NULL || !sim_seq_parse(&s->model, c.seq, &tag, &vec))
+  if (!is_kept_at_end(s))
+    return;
+  if (!kept(s, &c, &tag) || c.seq == NULL ||
+      !sim_seq_parse(&s->model, c.seq, &tag, &vec))
     sim_violate(s, "no position is kept at the end");
   else if (s->config.seq_interval == 0 && !is_end(s, tag, vec))
     sim_violate(s, "the position kept at the end is behind: %s", c.seq);
-  cfi_checkpoint_free(&s->alloc, &c);
+  cfi_checkpoint_free(&s->quiet_alloc, &c);
 }
 
 /* ---- another history ---- */
@@ -182,22 +214,18 @@ void sim_check_reset(sim *s, const char *reason) {
                            s->model.histories <= 3)
       : strstr(reason, "ahead of") != NULL
           ? !another || s->model.seqs != SIM_SEQ_NUMBER
+      : strstr(reason, "marker") != NULL ? !s->config.marks || !another
       : strstr(reason, "refused the position") != NULL ? !s->refused_since
                                                        : true)
     sim_violate(s, "a reset for no reason: %s", reason);
+  if (s->resets_this_life > 1 && s->answer_tag == s->reset_tag &&
+      strstr(reason, "gone and is there") == NULL &&
+      !(s->config.identity == SIM_IDENTITY_CHANGING && s->hidden))
+    sim_violate(s, "two resets for one change: %s", reason);
+  s->reset_tag = s->answer_tag;
 }
 
 /* ---- requests ---- */
-
-/* As if each of them took a token that comes back in RATE_MS. */
-static void take_token(sim *s, int64_t at_ms) {
-  if (s->rate_ms < at_ms)
-    s->rate_ms = at_ms;
-  s->rate_ms += RATE_MS;
-  if (s->rate_ms - at_ms > BURST * RATE_MS)
-    sim_violate(s, "more unproductive requests than %d and one a second",
-                BURST);
-}
 
 void sim_check_request_end(sim *s) {
   const cfi_buf *resume = &s->feed->resume;
@@ -206,33 +234,66 @@ void sim_check_request_end(sim *s) {
       (strlen(s->conn.since_text) != resume->len ||
        memcmp(s->conn.since_text, cfi_buf_data(resume), resume->len) != 0);
 
-  if (s->request_rows == 0 && !moved)
-    for (unsigned i = 0; i < s->asked; i++)
-      take_token(s, s->asked_at_ms[i]);
-  s->asked = 0;
+  sim_rate_response(s, s->request_rows != 0 || moved);
+  s->checks = 0;
 }
 
-static void ask(sim *s) {
-  if (s->asked == SIM_ASKED)
-    sim_violate(s, "asks more than %d times about one response", SIM_ASKED);
-  else
-    s->asked_at_ms[s->asked++] = s->now_ms;
-  if (s->stopping)
+/* The last position may be saved behind the end, when that was asked for. */
+static void ask(sim *s, bool save) {
+  if (s->stopping && !(save && s->config.couch && s->config.flush_on_stop))
     sim_violate(s, "a request after stop");
 }
 
 void sim_check_request_begin(sim *s) {
   sim_check_request_end(s);
   s->request_rows = 0;
-  ask(s);
+  ask(s, false);
 }
 
-/* Only about what has begun to answer. */
-void sim_check_side_begin(sim *s) {
+/* Checks only about what has begun to answer. */
+void sim_check_side_begin(sim *s, cfi_ask what) {
+  bool check = sim_is_check(what);
+
   s->counts.checks++;
-  if (!s->conn.head_told || s->conn.status != 200)
+  if (check && (!s->conn.head_told || s->conn.status != 200))
     sim_violate(s, "a second request beside one that has not begun to answer");
-  ask(s);
+  if (check && ++s->checks > SIM_CHECKS)
+    sim_violate(s, "asks more than %d times about one response", SIM_CHECKS);
+  ask(s, !check);
+}
+
+/* ---- what is done twice ---- */
+
+void sim_check_loaded(sim *s, const sim_place *place) {
+  unsigned tag = place != NULL ? place->tag : 0;
+  sim_vec vec = {{0}};
+
+  s->counts.loads += place != NULL;
+  s->app_knows_tag = place != NULL;
+  s->app_tag = tag;
+  s->position.foreign = false;
+  s->save_is_sure = true;
+  if (place != NULL)
+    (void)sim_seq_parse(&s->model, place->text, &tag, &vec);
+  s->start = vec;
+  s->at_risk = place != NULL ? 0 : UINT64_MAX / 2;
+  for (unsigned doc = 0; doc < SIM_DOCS; doc++)
+    s->at_risk +=
+        s->before[s->app_tag][doc] > vec.at[sim_model_shard(&s->model, doc)];
+}
+
+/* Without faults of the server a row comes again only when its position was not
+   safe before the crash, and once. */
+void sim_check_again(sim *s, unsigned tag, unsigned doc, uint32_t number) {
+  if (s->config.fault != 0 || s->config.seq_interval != 0 ||
+      s->resets_this_life != 0 || !s->app_knows_tag || tag != s->app_tag)
+    return;
+  if (number <= s->start.at[sim_model_shard(&s->model, doc)])
+    sim_violate(s, "update %u of doc%u comes again, and its position was safe",
+                (unsigned)number, doc);
+  if (++s->again > s->at_risk)
+    sim_violate(s, "%llu rows come again, %llu were behind the position",
+                (unsigned long long)s->again, (unsigned long long)s->at_risk);
 }
 
 /* A row, or a minute of stream, ends a series of failures; an answer does
@@ -254,7 +315,8 @@ void sim_check_waiting(sim *s, const changefeed_event *event) {
 
   if (most < RATE_MS)
     most = RATE_MS;
-  if ((s->conn.plan.retry_after != NULL || s->side.plan.retry_after != NULL) &&
+  if ((s->conn.plan.retry_after != NULL ||
+       (s->side.plan.retry_after != NULL && sim_is_check(s->side.ask))) &&
       most < 30000)
     most = 30000;
   if (delay_ms > most || delay_ms < 0)
@@ -287,6 +349,12 @@ static void check_memory(sim *s) {
                 s->feed->queue.cap);
 }
 
+static int64_t stop_patience_ms(const sim *s) {
+  if (s->config.couch && s->config.flush_on_stop)
+    return STOP_MS + s->config.flush_ms;
+  return 0; /* with the first step that sees it */
+}
+
 void sim_check_step(sim *s) {
   changefeed *f = s->feed;
   bool live = f->base_state == CHANGEFEED_STATE_LIVE;
@@ -308,7 +376,8 @@ void sim_check_step(sim *s) {
     s->live_known = false;
   s->was_live = live;
   check_memory(s);
-  if (s->stopping && s->now_ms - s->stop_ms <= STOP_MS &&
+  s->marker_given_up = s->marker_given_up || f->marker_refused;
+  if (s->stopping && s->now_ms - s->stop_ms >= stop_patience_ms(s) &&
       (!cfi_feed_over(f) || s->conn.open || s->side.open))
     sim_violate(s, "not over after stop");
   if (cfi_feed_over(f) && (s->conn.open || s->side.open))

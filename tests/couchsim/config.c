@@ -83,11 +83,40 @@ static void choose_application(sim *s) {
   c->retry_limit = sim_chance(s, 50) ? sim_between(s, 2, 20) : 0;
   /* A server that gives a database no identity: only who saw it missing can
      know that it is another one, and only while it remembers. */
-  if (c->identity != SIM_IDENTITY_TRUE && c->may_recreate) {
+  if (c->identity != SIM_IDENTITY_TRUE && c->may_recreate &&
+      !(c->marks && !c->no_marker)) {
     c->may_crash = false;
     c->retry_limit = 0;
     c->stop_verdict = c->give_up = 0;
   }
+}
+
+/* Where the position is kept, and what is written into the database for it. */
+static void choose_keeping(sim *s) {
+  sim_config *c = &s->config;
+  bool marker = sim_chance(s, 150);
+
+  c->couch = sim_chance(s, 350);
+  c->marks = c->couch || marker;
+  c->no_marker = c->marks && sim_chance(s, 150);
+  c->read_only = c->couch && sim_chance(s, 50);
+  c->intruder = c->couch && sim_chance(s, 150);
+  c->conflicts = sim_chance(s, 600);
+  c->flush_on_stop = c->couch && sim_chance(s, 700);
+  c->flush_ms = sim_chance(s, 200) ? 0 : sim_between(s, 1, 20000);
+}
+
+static void put_keeping(sim *s) {
+  sim_config *c = &s->config;
+
+  if (c->couch)
+    option(s, "checkpoint", "couch");
+  if (c->marks && !c->couch)
+    option(s, "marker", "1");
+  if (c->couch && sim_chance(s, 500))
+    option(s, "marker", "1");
+  option_int(s, "flush_on_stop", c->flush_on_stop);
+  option_int(s, "flush_timeout_ms", c->flush_ms);
 }
 
 static void choose_options(sim *s) {
@@ -146,6 +175,8 @@ static void choose_options(sim *s) {
 void sim_configure(sim *s) {
   choose_server(s);
   choose_trouble(s);
+  choose_keeping(s);
   choose_application(s);
   choose_options(s);
+  put_keeping(s);
 }

@@ -9,6 +9,23 @@
 
 /* ---- what the feed asks of its world ---- */
 
+bool sim_is_check(cfi_ask ask) {
+  return ask != CFI_ASK_LOAD && ask != CFI_ASK_SAVE && ask != CFI_ASK_HOME &&
+         ask != CFI_ASK_LOGIN;
+}
+
+/* read: the answer has reached the feed. */
+void sim_conn_over(sim *s, sim_conn *c, bool read) {
+  if (!read)
+    sim_local_abandoned(s, c);
+  if (c != &s->side || (c->ask != CFI_ASK_SAVE && c->ask != CFI_ASK_LOAD))
+    return;
+  /* Between saves it may be looked who else writes the document. */
+  if (read && (c->ask == CFI_ASK_SAVE ? c->status == 201 : c->status == 200))
+    sim_rate_worth(s);
+  s->save_is_sure = read && (c->status < 300 || c->status == 404);
+}
+
 static int world_start(void *ctx, const cfi_request *request,
                        cfi_error *error) {
   sim *s = ctx;
@@ -19,10 +36,13 @@ static int world_start(void *ctx, const cfi_request *request,
   if (s->dead)
     return cfi_error_set(error, CHANGEFEED_ERR_NETWORK, "the end of the world");
   if (request->side)
-    sim_check_side_begin(s);
+    sim_check_side_begin(s, request->ask);
   else
     sim_check_request_begin(s);
   s->counts.requests++;
+  if (s->feed->phase != CFI_PHASE_ACTIVE)
+    sim_check_request_end(s);
+  sim_rate_ask(s, !request->side || sim_is_check(request->ask));
   if (!s->healing && sim_chance(s, s->config.fault / 50)) {
     sim_trail(s, "request refused by the transport");
     return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
@@ -38,6 +58,7 @@ static void world_cancel(void *ctx, bool side) {
   if (!c->open && !s->dead)
     sim_violate(s, "cancelled what does not run");
   c->open = false;
+  sim_conn_over(s, c, false);
 }
 
 static void world_unblock(void *ctx) {
@@ -61,6 +82,8 @@ static cfi_lane *lane_of(sim *s, const sim_conn *c) {
 static void tell_done(sim *s, sim_conn *c, int code) {
   cfi_outcome outcome = {.code = code, .text = "the simulated network"};
 
+  bool good = code == CHANGEFEED_OK && c->whole && c->out.len == 0;
+
   sim_trail(s, "done %d after %llu bytes%s", code,
             (unsigned long long)c->delivered, c == &s->side ? ", beside" : "");
   c->open = false;
@@ -69,8 +92,14 @@ static void tell_done(sim *s, sim_conn *c, int code) {
     s->checked_any = true;
     s->checked_tag = c->tag;
   }
-  if (code == CHANGEFEED_OK && c->status == 404 && c->plan.status == 0)
+  if (code == CHANGEFEED_OK && c->status == 404 && c->plan.status == 0 &&
+      s->model.missing)
     s->missing_seen = true;
+  s->answer_tag = c->tag;
+  sim_conn_over(s, c, good);
+  if (c->ask == CFI_ASK_LOAD && c == &s->conn && good && c->plan.status == 0 &&
+      c->plan.body == NULL && !c->was_missing)
+    sim_check_loaded(s, c->status == 200 ? &c->place : NULL);
   cfi_feed_note_done(s->feed, lane_of(s, c), &outcome);
 }
 

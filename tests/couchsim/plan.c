@@ -115,6 +115,20 @@ static void outage(sim *s, sim_plan *p) {
   }
 }
 
+/* What keeps a position from being saved, besides. */
+static void fault_of_save(sim *s, sim_plan *p) {
+  static const int statuses[] = {401, 403, 409, 500, 503};
+
+  if (sim_chance(s, 500)) {
+    p->cut_at = 0; /* without an answer */
+    p->head_ms = CFI_NEVER;
+  } else {
+    p->status = statuses[sim_pick(s, sizeof statuses / sizeof statuses[0])];
+    p->body = "{\"error\":\"x\",\"reason\":\"y\"}\n";
+  }
+  s->counts.save_faults++;
+}
+
 void sim_plan_request(sim *s, sim_conn *c) {
   sim_plan *p = &c->plan;
 
@@ -129,4 +143,6 @@ void sim_plan_request(sim *s, sim_conn *c) {
     outage(s, p);
   else if (sim_chance(s, s->config.fault))
     fault(s, p);
+  else if (c->ask == CFI_ASK_SAVE && sim_chance(s, s->config.save_fault))
+    fault_of_save(s, p);
 }

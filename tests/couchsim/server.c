@@ -87,10 +87,12 @@ static bool cookie_is_good(sim *s, sim_conn *c, const char *cookie) {
 
 void sim_server_take(sim *s, sim_conn *c, const cfi_request *request) {
   cfi_buf_clear(&c->out, SIM_PIECE_MAX);
+  sim_local_forget(c);
   *c = (sim_conn){.ask = request->ask, .out = c->out, .open = true};
   sim_plan_request(s, c);
   if (request->ask >= CFI_ASK_CATCHUP)
     read_feed(s, c, request->url);
+  sim_local_take(s, c, request);
   if (s->config.session && request->ask != CFI_ASK_LOGIN &&
       !cookie_is_good(s, c, request->cookie) && c->plan.status == 0)
     c->plan.status = 401;
@@ -161,6 +163,7 @@ static void answer_database(sim *s, sim_conn *c) {
 
 static void answer_missing(sim *s, sim_conn *c) {
   c->feed = false;
+  c->was_missing = true;
   c->status = 404;
   s->missed = true;
   put(c, s->config.identity == SIM_IDENTITY_CHANGING
@@ -179,16 +182,19 @@ static void answer_planned(sim *s, sim_conn *c) {
   else
     put(c, c->plan.body);
   c->whole = true;
+  sim_local_hidden_answer(s, c);
 }
 
 void sim_server_answer(sim *s, sim_conn *c) {
   c->status = 200;
+  c->tag = sim_model_tag(&s->model);
   if (c->plan.status != 0 || c->plan.body != NULL) {
     answer_planned(s, c);
     return;
   }
   if (s->model.missing &&
-      (c->ask == CFI_ASK_DATABASE || c->ask >= CFI_ASK_CATCHUP)) {
+      (c->ask == CFI_ASK_DATABASE || sim_local_asked(c->ask) ||
+       c->ask >= CFI_ASK_CATCHUP)) {
     answer_missing(s, c);
   } else if (c->ask == CFI_ASK_LOGIN) {
     answer_login(s, c);
@@ -198,6 +204,8 @@ void sim_server_answer(sim *s, sim_conn *c) {
     answer_database(s, c);
   } else if (c->ask == CFI_ASK_SESSION) {
     put(c, "{\"ok\":true,\"userCtx\":{\"name\":\"u\",\"roles\":[]}}\n");
+  } else if (sim_local_asked(c->ask)) {
+    sim_local_answer(s, c);
   } else {
     sim_body_begin(s, c->since_text);
     if (c->feed)

@@ -82,6 +82,14 @@ static void write_some(sim *s) {
   sim_trail(s, "%u writes", (unsigned)count);
 }
 
+/* Another database of the name. */
+static void recreate(sim *s) {
+  if (!sim_model_recreate(&s->model))
+    return;
+  s->counts.recreations++;
+  sim_local_clear(s);
+}
+
 static void go_missing(sim *s) {
   sim_server_deleted(s);
   s->model.missing = true;
@@ -92,8 +100,8 @@ static void go_missing(sim *s) {
 
 static void come_back(sim *s, bool another) {
   s->model.missing = false;
-  if (another && sim_model_recreate(&s->model))
-    s->counts.recreations++;
+  if (another)
+    recreate(s);
   sim_trail(s, "the database is there, history %u", sim_model_tag(&s->model));
 }
 
@@ -101,7 +109,8 @@ static void come_back(sim *s, bool another) {
    back as another one. */
 static void change_database(sim *s) {
   const sim_config *c = &s->config;
-  bool sign = c->identity == SIM_IDENTITY_TRUE;
+  bool sign = c->identity == SIM_IDENTITY_TRUE ||
+              (c->marks && !c->no_marker && !s->marker_given_up);
 
   if (s->model.missing) {
     if (sign || !s->recreate_when_seen || s->missing_seen)
@@ -116,9 +125,13 @@ static void change_database(sim *s) {
 
 static void administer(sim *s) {
   s->admin_at_ms = later(s, s->config.admin_gap_ms);
-  switch (sim_pick(s, 3)) {
+  switch (sim_pick(s, s->config.intruder ? 4 : 3)) {
   case 0:
     change_database(s);
+    break;
+  case 3:
+    if (s->feed != NULL)
+      sim_local_intrude(s);
     break;
   case 1:
     if (s->config.may_outage && s->now_ms >= s->outage_until_ms) {
@@ -202,6 +215,8 @@ static int64_t next_event(const sim *s) {
   }
   if (s->config.manual && s->given_head < s->given_count)
     least(&at, s->ack_at_ms);
+  if (s->late.text != NULL)
+    least(&at, s->late.at_ms);
   least(&at, s->resume_at_ms);
   least(&at, s->pull_at_ms);
   least(&at, s->stop_step_ms);
@@ -225,6 +240,10 @@ static void step(sim *s) {
   if (s->dead) {
     s->counts.crashes++;
     end_life(s, false);
+  } else if (cfi_feed_over(s->feed) && s->ending) {
+    sim_app_close(s, true);
+    sim_check_final_position(s);
+    s->finished = true;
   } else if (cfi_feed_over(s->feed)) {
     end_life(s, sim_chance(s, 500));
   }
@@ -276,8 +295,12 @@ static bool events(sim *s) {
       sim_app_open(s);
     return s->feed != NULL;
   }
-  if (s->dead || s->now_ms >= s->stop_step_ms)
+  if (s->dead)
     return true;
+  if (s->now_ms >= s->stop_step_ms) {
+    s->stop_step_ms = CFI_NEVER;
+    return true;
+  }
   if (s->config.manual && s->now_ms >= s->ack_at_ms) {
     s->ack_at_ms = later(s, s->healing ? 10 : s->config.ack_gap_ms);
     if (s->healing)
@@ -290,6 +313,7 @@ static bool events(sim *s) {
   if (s->now_ms >= s->pull_at_ms)
     sim_app_pull(s);
   end_unnoticed(s);
+  sim_local_run(s);
   sim_server_write(s);
   if (s->now_ms >= sim_net_due_ms(s)) {
     sim_net_run(s);
@@ -311,19 +335,18 @@ static bool is_done(const sim *s) {
          s->feed->base_state == CHANGEFEED_STATE_LIVE &&
          s->given_head == s->given_count && s->conn.head_told && s->conn.open &&
          s->conn.live && s->conn.out.len == 0 &&
-         (s->feed->queue.len == 0 || !s->feed->verified) && !s->lent;
+         (s->feed->queue.len == 0 ||
+          (!s->feed->verified && s->conn.rows == 0)) &&
+         !s->lent;
 }
 
-static void finish(sim *s) {
-  if (!s->violated) {
-    s->stopping = true;
-    s->stop_ms = s->now_ms;
-    atomic_fetch_or(&s->feed->mail, (unsigned)CFI_MAIL_STOP);
-    (void)cfi_feed_step(s->feed, 16);
-    sim_check_step(s);
-    sim_app_close(s, true);
-    sim_check_final_position(s);
-  }
+/* The last life is stopped, and gets the time that it was promised. */
+static void stop_at_end(sim *s) {
+  sim_trail(s, "stop, at the end");
+  s->ending = s->stopping = true;
+  s->stop_ms = s->now_ms;
+  atomic_fetch_or(&s->feed->mail, (unsigned)CFI_MAIL_STOP);
+  s->poke = true;
 }
 
 static void begin(sim *s, uint64_t seed) {
@@ -337,11 +360,13 @@ static void begin(sim *s, uint64_t seed) {
   cfi_random_init(&s->random, cfi_random_next(&s->random) + seed);
   if (!cfi_alloc_init(&s->alloc, NULL))
     sim_violate(s, "no allocator");
+  s->quiet_alloc = s->alloc;
   cfi_buf_init(&s->conn.out, &s->alloc);
   cfi_buf_init(&s->side.out, &s->alloc);
   s->now_ms = s->began_ms = 1000000;
   s->healing_ms = CFI_NEVER;
   s->step_ms = -1;
+  s->late.at_ms = CFI_NEVER;
   sim_configure(s);
   s->write_at_ms = s->ack_at_ms = s->open_at_ms = s->now_ms;
   s->admin_at_ms = later(s, s->config.admin_gap_ms);
@@ -351,8 +376,12 @@ static void begin(sim *s, uint64_t seed) {
 
 bool sim_run(sim *s, uint64_t seed) {
   begin(s, seed);
-  while (!s->violated && !is_done(s)) {
-    int64_t at = next_event(s);
+  while (!s->violated && !s->finished) {
+    int64_t at;
+
+    if (!s->ending && is_done(s))
+      stop_at_end(s);
+    at = next_event(s);
 
     if (at > s->now_ms)
       s->now_ms = at;
@@ -363,7 +392,6 @@ bool sim_run(sim *s, uint64_t seed) {
     if (events(s) && !s->violated)
       step(s);
   }
-  finish(s);
   return !s->violated;
 }
 
@@ -374,6 +402,7 @@ void sim_clear(sim *s) {
   changefeed_options_free(s->options);
   cfi_buf_free(&s->conn.out);
   cfi_buf_free(&s->side.out);
+  sim_local_free(s);
   free(s->given);
   free(s->places);
   free(s->record.data);

@@ -15,7 +15,7 @@ enum {
   SIM_TRAIL = 30,
   SIM_LINE = 200,
   SIM_OPTIONS = 32,
-  SIM_ASKED = 8,
+  SIM_CHECKS = 8,
   SIM_PIECE_MAX = 16384 /* what libcurl hands over at once */
 };
 
@@ -41,6 +41,14 @@ typedef struct sim_config {
   bool may_recreate, may_crash, may_miss, may_outage, may_rotate;
   bool filtered, batch, pull, manual, session, include_docs, crlf, slow_pieces;
   bool tiny_pieces, trailing_line, tail_hangs, wide_rows;
+  bool couch;     /* the position is kept in the database */
+  bool marks;     /* a marker is written, and tells databases apart */
+  bool read_only; /* no position may be written */
+  bool no_marker; /* no marker may be */
+  bool conflicts; /* a revision that is not the last is refused */
+  bool intruder;  /* another follower uses our document now and then */
+  bool flush_on_stop;
+  int64_t flush_ms;
   int transport; /* of the live phase; enum */
   int64_t session_ms;
   unsigned fault, save_fault, later, pause, give_up, stop_verdict, spurious;
@@ -68,6 +76,33 @@ typedef struct sim_plan {
   bool hang;       /* the connection stays after the last byte */
 } sim_plan;
 
+/* A position that exists: the server has stated it behind row ordinal of a
+   life. */
+typedef struct sim_place {
+  uint64_t ordinal;
+  unsigned tag; /* of its history */
+  char text[SIM_SEQ_TEXT];
+} sim_place;
+
+/* A _local document on the server. */
+typedef struct sim_local {
+  unsigned rev; /* 0: not there */
+  char *text;
+  sim_place place; /* of the position in it */
+  bool foreign;    /* written by another follower in this life of ours */
+  int64_t foreign_ms;
+} sim_local;
+
+/* One on its way there. */
+typedef struct sim_put {
+  sim_local *to;
+  char *text;
+  unsigned parent; /* the revision that it follows */
+  sim_place place;
+  bool tried;
+  int64_t at_ms; /* when it arrives although it was given up */
+} sim_put;
+
 /* A connection with its request and what is written into it. */
 typedef struct sim_conn {
   bool open;
@@ -78,10 +113,13 @@ typedef struct sim_conn {
   int status;
   unsigned cookie;      /* that came with the request */
   char cookie_text[32]; /* of a log-in's answer */
-  cfi_buf out;          /* written, not delivered */
-  uint64_t delivered;   /* bytes */
-  bool whole;           /* nothing more will be written */
-  int outcome;          /* then */
+  sim_put put;
+  sim_place place;    /* of the position in the answer */
+  bool was_missing;   /* the database, when it was answered */
+  cfi_buf out;        /* written, not delivered */
+  uint64_t delivered; /* bytes */
+  bool whole;         /* nothing more will be written */
+  int outcome;        /* then */
 
   /* of a feed */
   bool feed, live, list, lines, events, tail_written, told_answer;
@@ -107,24 +145,18 @@ typedef struct sim_given {
   bool acked;
 } sim_given;
 
-/* A position that exists: the server has stated it behind row ordinal. */
-typedef struct sim_place {
-  uint64_t ordinal;
-  unsigned tag; /* of its history */
-  char text[SIM_SEQ_TEXT];
-} sim_place;
-
 /* The position in the application's hands. */
 typedef struct sim_record {
   char *data;
   size_t len;
-  unsigned tag; /* the history of its position */
+  sim_place place; /* of its position */
 } sim_record;
 
 typedef struct sim_counts {
-  uint64_t steps, requests, rows, writes, crashes, stops, closes, fails, saves,
-      save_faults, resets, recreations, checks, repeats, laters, pauses,
-      refused, lives, kinds_of_fault;
+  uint64_t loads, couch_saves, conflicts, markers, steps, requests, rows,
+      writes, crashes, stops, closes, fails, saves, save_faults, resets,
+      recreations, checks, repeats, laters, pauses, refused, lives,
+      kinds_of_fault;
 } sim_counts;
 
 typedef struct sim {
@@ -134,7 +166,7 @@ typedef struct sim {
   sim_config config;
   sim_model model;
   sim_counts counts;
-  cfi_alloc alloc;
+  cfi_alloc alloc, quiet_alloc;         /* the feed's; one that does not fail */
   int64_t now_ms, began_ms, healing_ms; /* healing: CFI_NEVER before */
   bool healing;
 
@@ -149,6 +181,11 @@ typedef struct sim {
   bool missed, refused_since; /* ever told: 404, 400 */
   bool missing_seen;          /* since it is missing */
   bool recreate_when_seen;
+  sim_local position, marker;
+  unsigned intruders;
+  bool save_is_sure;    /* the last save, or look at it, was answered */
+  sim_put late;         /* arrives later than anybody expects */
+  bool marker_given_up; /* some run of the follower does without */
   unsigned checked_tag; /* of the last GET /db that was answered */
   bool checked_any;
 
@@ -163,9 +200,16 @@ typedef struct sim {
   size_t given_count, given_cap, given_head;
   sim_place *places;
   size_t place_count, place_cap;
-  uint32_t acked[SIM_HISTORIES][SIM_DOCS]; /* lasting: survives crashes */
-  uint32_t seen[SIM_HISTORIES][SIM_DOCS];  /* of this life */
-  unsigned app_tag, place_tag;
+  uint32_t acked[SIM_HISTORIES][SIM_DOCS];  /* lasting: survives crashes */
+  uint32_t seen[SIM_HISTORIES][SIM_DOCS];   /* of this life */
+  uint32_t before[SIM_HISTORIES][SIM_DOCS]; /* given in lives before */
+  sim_vec start;                            /* where this life began */
+  uint64_t at_risk;    /* documents with rows of lives before, behind it */
+  uint64_t again;      /* rows of these, taken again in this life */
+  unsigned answer_tag; /* of the database that has answered last */
+  unsigned reset_tag;  /* and of the one that brought about a reset */
+  unsigned app_tag;
+  sim_place place; /* of the position that was saved last */
   bool app_knows_tag;
   uint64_t ordinal;
   bool lent; /* a row is in the application's hands, by changefeed_next */
@@ -185,11 +229,12 @@ typedef struct sim {
   /* rules */
   unsigned failures; /* in a row */
   bool rows_since_failure;
-  int64_t stream_at_ms;           /* when the last feed's head came */
-  int64_t byte_at_ms;             /* when its last byte came */
-  int64_t rate_ms;                /* of unproductive requests */
-  int64_t asked_at_ms[SIM_ASKED]; /* the request and its checks */
-  unsigned asked;
+  int64_t stream_at_ms;  /* when the last feed's head came */
+  int64_t byte_at_ms;    /* when its last byte came */
+  int64_t rate_ms;       /* of unproductive requests */
+  unsigned asked;        /* main request and checks, of one response */
+  unsigned checks;       /* of this response */
+  bool ending, finished; /* the last life is being ended; it is over */
   int64_t step_ms;
   unsigned steps_now;
   bool was_live;
@@ -231,6 +276,32 @@ int64_t sim_server_due_ms(const sim *s);
 void sim_server_deleted(sim *s);
 const char *sim_server_start_time(sim *s, char buffer[24]);
 
+/* local.c */
+bool sim_local_asked(cfi_ask ask); /* for one of them? */
+void sim_local_forget(sim_conn *c);
+void sim_local_take(sim *s, sim_conn *c, const cfi_request *request);
+void sim_local_answer(sim *s, sim_conn *c);
+/* Something in between answers. */
+void sim_local_hidden_answer(sim *s, sim_conn *c);
+/* The request ends without an answer that was read. */
+void sim_local_abandoned(sim *s, sim_conn *c);
+/* Writes what is late. */
+void sim_local_run(sim *s);
+void sim_local_intrude(sim *s);
+/* The database is gone, and they with it. */
+void sim_local_clear(sim *s);
+void sim_local_free(sim *s);
+/* The newest record in such a document, to be freed; NULL: none. */
+char *sim_local_record(const sim *s, const char *text);
+
+/* rate.c */
+void sim_rate_clear(sim *s);
+/* A request is made, the main one or a check of it, or beside. */
+void sim_rate_ask(sim *s, bool of_response);
+/* One beside was worth its token. */
+void sim_rate_worth(sim *s);
+void sim_rate_response(sim *s, bool worth);
+
 /* body.c */
 void sim_body_begin(sim *s, const char *since);
 /* All rows there are now, and the end if it is due. */
@@ -240,6 +311,9 @@ bool sim_doc_matches(const sim *s, unsigned doc);
 
 /* net.c */
 void sim_net_run(sim *s);
+bool sim_is_check(cfi_ask ask);
+/* A request is over. read: the feed has its answer. */
+void sim_conn_over(sim *s, sim_conn *c, bool read);
 int64_t sim_net_due_ms(const sim *s);
 extern const cfi_world sim_net_world;
 
@@ -260,7 +334,13 @@ void sim_check_saved(sim *s, const char *data, size_t len);
 void sim_check_reset(sim *s, const char *reason);
 void sim_check_request_begin(sim *s);
 void sim_check_request_end(sim *s);
-void sim_check_side_begin(sim *s);
+void sim_check_side_begin(sim *s, cfi_ask ask);
+/* A position or marker was asked for or written, and the answer is there. */
+void sim_check_side_end(sim *s, const sim_conn *c, bool good);
+/* The stored position was read: the life goes on from it. NULL: none. */
+void sim_check_loaded(sim *s, const sim_place *place);
+/* The application has a row that it had in a life before. */
+void sim_check_again(sim *s, unsigned tag, unsigned doc, uint32_t number);
 void sim_check_waiting(sim *s, const changefeed_event *event);
 void sim_check_failed(sim *s, const changefeed_error *error);
 /* Has the application all of it, and acknowledged? */
