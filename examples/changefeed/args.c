@@ -136,6 +136,11 @@ static int set_own(args *a, const flag *f) {
 
 /* ---- the library's options ---- */
 
+static void remember_store(args *a, const char *value) {
+  a->couch = strcmp(value, "couch") == 0;
+  a->keeps = strcmp(value, "none") != 0;
+}
+
 /* What the command must know of an option it hands on. */
 static void remember(args *a, const char *name, const char *value) {
   if (strcmp(name, "url") == 0)
@@ -151,7 +156,7 @@ static void remember(args *a, const char *name, const char *value) {
   else if (strcmp(name, "seq_interval") == 0)
     a->seq_interval = true;
   else if (strcmp(name, "checkpoint") == 0)
-    a->couch = strcmp(value, "couch") == 0;
+    remember_store(a, value);
   else if (strcmp(name, "flush_on_stop") == 0)
     a->flush_on_stop = true;
   else if (strcmp(name, "limit") == 0)
@@ -262,6 +267,25 @@ static int find_password(args *a, const secrets *s) {
 
 /* ---- all ---- */
 
+static bool set_int(args *a, const char *name, int64_t value) {
+  return changefeed_options_set_int(a->options, name, value) == CHANGEFEED_OK;
+}
+
+/* What is other than the library's default here, unless it was given. */
+static bool set_defaults(args *a) {
+  /* A row is acknowledged when it has been written: by the command. */
+  if (!set_int(a, "auto_ack", 0))
+    return false;
+  if (a->format == FORMAT_DOC && !set_int(a, "include_docs", 1))
+    return false;
+  /* Who asks for lines with the seq in them wants one in each. And lines that
+     were written need not come again after a signal. */
+  if (!a->seq_interval && (a->format == FORMAT_TSV || a->keeps) &&
+      !set_int(a, "seq_interval", 1))
+    return false;
+  return a->flush_on_stop || set_int(a, "flush_on_stop", 1);
+}
+
 static int complete(args *a, const secrets *s) {
   int rc;
 
@@ -276,19 +300,7 @@ static int complete(args *a, const secrets *s) {
   rc = find_password(a, s);
   if (rc != EXIT_OK)
     return rc;
-  /* A row is acknowledged when it has been written: by the command. */
-  if (changefeed_options_set_int(a->options, "auto_ack", 0) != CHANGEFEED_OK ||
-      (a->format == FORMAT_DOC &&
-       changefeed_options_set_int(a->options, "include_docs", 1) !=
-           CHANGEFEED_OK) ||
-      /* Who asks for a line with the seq in it wants one in each. */
-      (a->format == FORMAT_TSV && !a->seq_interval &&
-       changefeed_options_set_int(a->options, "seq_interval", 1) !=
-           CHANGEFEED_OK) ||
-      /* Lines that were written need not come again after a signal. */
-      (!a->flush_on_stop &&
-       changefeed_options_set_int(a->options, "flush_on_stop", 1) !=
-           CHANGEFEED_OK))
+  if (!set_defaults(a))
     return refuse_option(a);
   return EXIT_OK;
 }

@@ -25,6 +25,7 @@ typedef struct args {
   int64_t limit;             /* the option's value: 0 = none */
   bool reset_stops;          /* on_reset=stop */
   bool couch;                /* checkpoint=couch */
+  bool keeps;                /* a position, there or elsewhere */
 
   /* while they are read */
   const char *password_file;

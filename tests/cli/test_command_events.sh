@@ -14,7 +14,7 @@ members() { # event
 
 new_database events
 db_fill "$database" 1 5
-run --once --events --stats "$url"
+run --once --events --stats --seq_interval=1 "$url"
 expect "once: status" 0 "$status"
 expect_json "events" err "typeof o.event === 'string' && $iso"
 expect "once: what is told" \

@@ -19,7 +19,7 @@ db_put "$database" gone '{"n":1}' >/dev/null
 rev=$(db_ask GET "/$database/gone" | sed 's/.*"_rev":"\([^"]*\)".*/\1/')
 db_ask DELETE "/$database/gone?rev=$rev" >/dev/null
 
-run --once "$url"
+run --once --seq_interval=1 "$url"
 expect "row: status: $(cat err)" 0 "$status"
 expect "row: lines" 8 "$(lines out)"
 expect_json "row" out 'o.seq !== undefined && o.changes.length === 1 &&

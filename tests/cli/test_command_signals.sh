@@ -62,14 +62,14 @@ mkfifo pipe
 sleep 300 <pipe &
 reader=$!
 out=pipe
-stop_when "blocked" is_paused TERM "$url"
+stop_when "blocked" is_paused TERM --seq_interval=1 "$url"
 out=out
 
 # ---- more than one signal ----
 
 # Some callers send the same signal twice at once: still an orderly end.
 : >err
-"$command" --events "$url" >pipe 2>err &
+"$command" --events --seq_interval=1 "$url" >pipe 2>err &
 pid=$!
 wait_until is_paused
 kill -INT "$pid"
