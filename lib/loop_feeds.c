@@ -6,7 +6,7 @@
 
 #include "loop.h"
 
-enum { ROWS_PER_STEP = 256 };
+enum { ROWS_PER_STEP = 256, SPARE_MS = 5 };
 
 cfi_member *cfi_loop_member(const changefeed *feed) { return feed->host; }
 
@@ -182,10 +182,24 @@ static void after_step(cfi_member *m, bool more) {
   set_due(m, cfi_feed_deadline(f));
 }
 
-/* Each feed that is ready now gets one step; those made ready meanwhile wait
+/* One step; or some, while all steps of this round together took no time to
+   speak of: rows that stay in the queue make libcurl copy what comes behind
+   them. */
+static bool step_feed(changefeed_loop *loop, changefeed *f, int64_t until_ms) {
+  bool more;
+
+  do
+    more = cfi_feed_step(f, ROWS_PER_STEP);
+  while (more && !atomic_load_explicit(&loop->stop, memory_order_relaxed) &&
+         cfi_clock_now(&cfi_clock_system) < until_ms);
+  return more;
+}
+
+/* Each feed that is ready now gets a step; those made ready meanwhile wait
    for the next round, after the sockets were read again. */
 bool cfi_loop_step_ready(changefeed_loop *loop) {
   size_t left = loop->ready_count;
+  int64_t until_ms = cfi_clock_after(loop->now_ms, SPARE_MS);
   bool any = left != 0;
 
   while (left-- != 0 && loop->ready != NULL &&
@@ -195,7 +209,7 @@ bool cfi_loop_step_ready(changefeed_loop *loop) {
 
     unready(m);
     loop->stepping = true;
-    more = cfi_feed_step(m->feed, ROWS_PER_STEP);
+    more = step_feed(loop, m->feed, until_ms);
     loop->stepping = false;
     /* It may have rows left that the stop held back. */
     after_step(m, more || atomic_load(&loop->stop));
