@@ -352,6 +352,8 @@ void cfi_endpoint_change(changefeed *f);
 /* What the question whether home is well came to; judged on the spot. */
 void cfi_endpoint_on_home(changefeed *f, const cfi_lane *l);
 bool cfi_endpoint_wants_home(const changefeed *f);
+/* Will it want to, when it is time? */
+bool cfi_endpoint_looks_home(const changefeed *f);
 /* Before a request: back home when that was found well. */
 void cfi_endpoint_go_home(changefeed *f);
 /* The one in use has been well for long. */

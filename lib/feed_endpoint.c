@@ -60,10 +60,13 @@ void cfi_endpoint_change(changefeed *f) {
   notice(f, before, f->error.text);
 }
 
-bool cfi_endpoint_wants_home(const changefeed *f) {
+bool cfi_endpoint_looks_home(const changefeed *f) {
   return f->endpoint != f->home && !f->go_home &&
-         f->base_state == CHANGEFEED_STATE_LIVE &&
-         cfi_feed_now(f) >= f->home_due_ms;
+         f->base_state == CHANGEFEED_STATE_LIVE;
+}
+
+bool cfi_endpoint_wants_home(const changefeed *f) {
+  return cfi_endpoint_looks_home(f) && cfi_feed_now(f) >= f->home_due_ms;
 }
 
 /* Another server would mean another history: there is no way back to that. */

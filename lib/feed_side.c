@@ -232,5 +232,6 @@ int64_t cfi_side_due_ms(const changefeed *f) {
       (f->renew && cfi_feed_needs_login(f)))
     return CFI_NEVER;
   due = cfi_local_due_ms(f);
-  return f->endpoint != f->home && f->home_due_ms < due ? f->home_due_ms : due;
+  return cfi_endpoint_looks_home(f) && f->home_due_ms < due ? f->home_due_ms
+                                                            : due;
 }

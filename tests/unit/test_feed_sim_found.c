@@ -259,6 +259,25 @@ START_TEST(test_feed_that_resets_for_one_sign_knows_the_others) {
 }
 END_TEST
 
+START_TEST(test_feed_does_not_spin_while_another_endpoint_catches_up) {
+  static const char *const two[] = {
+      "endpoint", "http://127.0.0.1:5985", "endpoint_order",
+      "listed",   "endpoint_return_ms",    "1000",
+      NULL};
+
+  open_with_a_row(two);
+  cft_world_done(&w, CHANGEFEED_ERR_NETWORK);
+  cft_world_greet(&w);
+  ck_assert_uint_ne(w.feed->endpoint, w.feed->home);
+  cft_world_head(&w, 200, NULL);
+  atomic_store(&w.feed->paused, true);
+  cft_world_pass(&w, 2000);
+  /* before it is live it does not look whether the preferred one is well */
+  ck_assert_int_gt(cfi_feed_deadline(w.feed), w.now_ms);
+  cft_world_close(&w);
+}
+END_TEST
+
 static const char *const in_couch[] = {"checkpoint", "couch",
                                        "checkpoint_interval_ms", "0", NULL};
 
@@ -396,6 +415,7 @@ static Suite *suite(void) {
   tcase_add_test(tc, test_feed_hears_from_a_save_that_the_database_is_gone);
   tcase_add_test(tc,
                  test_feed_that_failed_says_why_and_not_that_nothing_was_saved);
+  tcase_add_test(tc, test_feed_does_not_spin_while_another_endpoint_catches_up);
   suite_add_tcase(s, tc);
   return s;
 }
