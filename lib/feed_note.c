@@ -65,14 +65,15 @@ static void keep_cookie(changefeed *f, cfi_lane *l, const cfi_head *head) {
   f->cookie_until_ms = cfi_clock_after(cfi_feed_now(f), age / 2);
 }
 
-/* What a save is told holds for saves. */
+/* What a save is told holds for saves; the preferred endpoint is asked seldom
+   anyway. */
 static void note_retry_after(changefeed *f, const cfi_lane *l,
                              const char *value) {
   int64_t ms = cfi_reply_retry_after(value, cfi_clock_wall(&f->clock));
   bool save =
       l->ask == CFI_ASK_SAVE || (l == &f->side && l->ask == CFI_ASK_LOAD);
 
-  if (ms < 0)
+  if (ms < 0 || l->ask == CFI_ASK_HOME)
     return;
   if (save)
     f->save_at_ms = cfi_clock_after(cfi_feed_now(f), ms);

@@ -23,6 +23,7 @@ static void keep_record(sim *s, const char *data, size_t len) {
   s->record.data = cft_memdup(data, len);
   s->record.len = len;
   s->record.place = s->place;
+  s->record.damaged = false;
 }
 
 static int save(void *ctx, const char *key, const char *data, size_t len) {
@@ -62,6 +63,7 @@ static void add_place(sim *s, const char *seq, uint64_t ordinal, unsigned tag) {
   p = &s->places[s->place_count++];
   p->ordinal = ordinal;
   p->tag = tag;
+  p->uuid = sim_node_uuid(s, s->conn.node);
   memcpy(p->text, seq, sizeof p->text);
 }
 
@@ -97,6 +99,14 @@ static void taken(sim *s, const sim_given *row, const char *seq) {
     settle(s, g);
     s->given_head = s->given_count;
   }
+  if (s->app_knows_tag && s->app_uuid != sim_node_uuid(s, s->conn.node) &&
+      !s->hidden)
+    sim_violate(s, "rows of another server without a reset");
+  s->app_uuid = sim_node_uuid(s, s->conn.node);
+  if (s->config.limit != 0 && ++s->rows_this_life > s->config.limit)
+    sim_violate(s, "%lld rows, %lld were asked for",
+                (long long)s->rows_this_life, (long long)s->config.limit);
+  s->pinned = true;
   s->app_tag = g->tag;
   s->app_knows_tag = true;
   s->ordinal = g->ordinal;
@@ -282,8 +292,61 @@ static void on_state(changefeed *feed, const changefeed_event *event,
     sim_check_live(s);
   if (event->state == CHANGEFEED_STATE_WAITING)
     sim_check_waiting(s, event);
-  if (event->state == CHANGEFEED_STATE_FAILED)
+  if (event->state == CHANGEFEED_STATE_FAILED) {
     sim_check_failed(s, event->error);
+    s->forgets =
+        event->error->code == CHANGEFEED_ERR_RESET && s->config.stop_at_reset;
+  }
+}
+
+static int answer_reset(sim *s) {
+  static const int answers[] = {CHANGEFEED_STOP, CHANGEFEED_LATER, -3};
+  int answer = CHANGEFEED_CONTINUE;
+
+  if (!s->healing && s->config.odd_answers && sim_chance(s, 200))
+    answer = answers[sim_pick(s, 3)];
+  s->refuses_reset = s->config.stop_at_reset || answer != CHANGEFEED_CONTINUE;
+  s->gave_up = s->gave_up || answer == CHANGEFEED_LATER;
+  s->reset_answer = answer;
+  return answer;
+}
+
+static int64_t on_retry(changefeed *feed, const changefeed_error *error,
+                        unsigned attempt, int64_t proposed_ms, void *user) {
+  sim *s = user;
+  int64_t answer = proposed_ms;
+
+  (void)feed, (void)error, (void)attempt;
+  if (s->dead || s->healing || sim_chance(s, 600))
+    return proposed_ms;
+  switch (sim_pick(s, 8)) {
+  case 0:
+    s->gave_up = true;
+    return -1;
+  case 1:
+  case 2:
+    answer = 0;
+    break;
+  case 3:
+    answer = sim_between(s, 0, 100000);
+    break;
+  default:
+    answer = proposed_ms / 2;
+    break;
+  }
+  if (answer > s->retry_answer_ms)
+    s->retry_answer_ms = answer;
+  return answer;
+}
+
+static int on_request(changefeed *feed, void *user) {
+  sim *s = user;
+
+  (void)feed;
+  if (s->dead || s->healing || !sim_chance(s, 5))
+    return 0;
+  s->gave_up = true;
+  return -1;
 }
 
 static int on_reset(changefeed *feed, const char *reason, void *user) {
@@ -296,9 +359,14 @@ static int on_reset(changefeed *feed, const char *reason, void *user) {
   s->counts.resets++;
   s->resets_this_life++;
   sim_check_reset(s, reason);
+  if (answer_reset(s) != CHANGEFEED_CONTINUE || s->refuses_reset)
+    return s->reset_answer;
   s->app_knows_tag = false;
   s->place_count = 0;
   s->given_head = s->given_count; /* what is not acknowledged is forgotten */
+  memset(&s->baseline, 0, sizeof s->baseline);
+  s->pinned = true; /* from the beginning */
+  s->damage_known = true;
   return CHANGEFEED_CONTINUE;
 }
 
@@ -338,6 +406,10 @@ static void make_options(sim *s) {
   callbacks.on_state = on_state;
   callbacks.on_reset = on_reset;
   callbacks.on_log = on_log;
+  if (s->config.odd_answers) {
+    callbacks.on_retry = on_retry;
+    callbacks.on_request = on_request;
+  }
   callbacks.user = s;
   check(s, changefeed_options_set_callbacks(s->options, &callbacks),
         "callbacks");
@@ -363,6 +435,9 @@ static void new_life(sim *s) {
   s->lent = false;
   s->given_count = s->given_head = s->place_count = 0;
   s->resets_this_life = 0;
+  s->began_damaged = s->record.damaged;
+  s->refuses_reset = s->damage_known = s->reset_seen = false;
+  s->retry_answer_ms = s->rows_this_life = 0;
   remember_given(s);
   memcpy(s->seen, s->acked, sizeof s->seen);
   s->again = 0;
@@ -406,6 +481,12 @@ void sim_app_close(sim *s, bool save_it) {
     return;
   cfi_feed_free(s->feed, save_it);
   s->feed = NULL;
+  /* Whoever does not want to begin again by itself has to forget. */
+  if (s->forgets) {
+    free(s->record.data);
+    s->record = (sim_record){.data = NULL};
+  }
+  s->forgets = false;
   if (s->conn.open || s->side.open)
     sim_violate(s, "the feed is closed, its connections are not");
 }

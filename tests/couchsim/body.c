@@ -10,6 +10,14 @@ bool sim_doc_matches(const sim *s, unsigned doc) {
   return !s->config.filtered || doc % 3 == 0;
 }
 
+bool sim_doc_wanted(const sim *s, unsigned tag, unsigned doc) {
+  uint32_t from = tag == s->baseline_tag
+                      ? s->baseline.at[sim_model_shard(&s->model, doc)]
+                      : 0;
+
+  return sim_doc_matches(s, doc) && s->model.history[tag].latest[doc] > from;
+}
+
 static void put(sim *s, const char *text) { cfi_buf_puts(&s->conn.out, text); }
 
 static void put_line_break(sim *s) { put(s, s->config.crlf ? "\r\n" : "\n"); }
@@ -36,6 +44,15 @@ static bool read_since(sim *s, sim_conn *c, const char *since) {
   sim_vec zero = {{0}};
 
   c->pos = zero;
+  if (strcmp(since, "now") == 0) {
+    c->pos = c->end;
+    c->from_now = true;
+    s->baseline = c->end;
+    s->baseline_tag = c->tag;
+    if (s->pinned)
+      sim_violate(s, "asks from now on although it knows where it was");
+    return true;
+  }
   if (!sim_seq_parse(&s->model, since, &tag, &c->pos)) {
     sim_violate(s, "asked with a seq nobody wrote: %s", since);
     return true;
@@ -126,7 +143,10 @@ static void put_row(sim *s, const sim_update *u, unsigned shard,
   cfi_buf_putint(&c->out, u->doc);
   put(s, "\",\"changes\":[{\"rev\":\"");
   put(s, rev);
-  put(s, "\"}]");
+  put(s, "\"}");
+  if (s->config.all_docs && u->doc % 4 == 0)
+    put(s, ",{\"rev\":\"" SIM_OTHER_LEAF "\"}");
+  put(s, "]");
   if (u->deleted)
     put(s, ",\"deleted\":true");
   if (s->config.include_docs)
@@ -226,11 +246,12 @@ static bool one_row(sim *s) {
   uint32_t number;
 
   if (reached(c->plan.error_rows, c) || reached(c->plan.end_rows, c) ||
-      reached(c->plan.stall_rows, c) || !advance(s, c, &shard))
+      reached(c->plan.stall_rows, c) || reached((unsigned)c->limit, c) ||
+      !advance(s, c, &shard))
     return false;
   number = c->pos.at[shard];
   u = sim_model_update(&s->model, c->tag, shard, number);
-  if (!sim_doc_matches(s, u->doc) ||
+  if (!sim_doc_matches(s, u->doc) || sim_node_hides(c, u->doc) ||
       (!c->plan.show_old && s->model.history[c->tag].latest[u->doc] != number))
     return true;
   put_row(s, u, shard, number);
@@ -244,8 +265,8 @@ static bool one_row(sim *s) {
 static bool has_to_end(const sim *s) {
   const sim_conn *c = &s->conn;
 
-  return reached(c->plan.end_rows, c) || s->now_ms >= c->end_at_ms ||
-         (c->list && (!c->live || c->rows != 0));
+  return reached(c->plan.end_rows, c) || reached((unsigned)c->limit, c) ||
+         s->now_ms >= c->end_at_ms || (c->list && (!c->live || c->rows != 0));
 }
 
 static void put_heartbeat(sim *s) {

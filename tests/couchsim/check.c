@@ -25,14 +25,26 @@ static void check_history(sim *s, unsigned tag) {
               s->app_tag);
 }
 
+static bool has_conflict(changefeed_str id) {
+  int64_t doc;
+
+  return cfi_str_to_int(id.data + 3, id.len - 3, &doc) && doc % 4 == 0;
+}
+
 void sim_check_row(sim *s, const changefeed_change *change, unsigned *tag,
                    unsigned *doc, uint32_t *number) {
   const sim_update *u;
   char id[3 + CFI_INT_TEXT] = "doc";
 
-  if (s->stopping)
-    sim_violate(s, "a row after stop");
-  if (change->rev_count != 1 ||
+  size_t revs = 1;
+
+  if (s->stopping || s->refuses_reset)
+    sim_violate(s, "a row after stop, or after a reset that was refused");
+  if (s->began_damaged && !s->damage_known)
+    sim_violate(s, "a row, and not a word of the damaged position");
+  if (change->id.len > 3 && s->config.all_docs)
+    revs = has_conflict(change->id) ? 2 : 1;
+  if (change->rev_count != revs ||
       !sim_rev_parse(&s->model, change->revs[0].data, tag, doc, number)) {
     sim_violate(s, "a row that nobody wrote: %.*s", (int)change->row.len,
                 change->row.data);
@@ -58,7 +70,7 @@ void sim_check_live(sim *s) {
 
   if (s->live_known)
     return;
-  s->live_known = true;
+  s->live_known = s->pinned = true;
   if (c->ask != CFI_ASK_CATCHUP || !c->tail_written ||
       c->delivered < c->tail_at) {
     sim_violate(s, "live before the server has said so");
@@ -68,7 +80,10 @@ void sim_check_live(sim *s) {
       !s->config.filtered)
     sim_violate(s, "live although %lld are pending", (long long)c->pending);
   for (unsigned doc = 0; doc < SIM_DOCS; doc++)
-    if (sim_doc_matches(s, doc) && c->snapshot[doc] > s->seen[c->tag][doc] &&
+    if (sim_doc_wanted(s, c->tag, doc) &&
+        c->snapshot[doc] > s->seen[c->tag][doc] &&
+        (c->tag != s->baseline_tag ||
+         c->snapshot[doc] > s->baseline.at[sim_model_shard(&s->model, doc)]) &&
         c->plan.end_rows == 0)
       sim_violate(s, "live without update %u of doc%u",
                   (unsigned)c->snapshot[doc], doc);
@@ -89,7 +104,7 @@ static unsigned not_covered(const sim *s, unsigned tag, sim_vec vec) {
   for (; doc < SIM_DOCS; doc++) {
     uint32_t latest = s->model.history[tag].latest[doc];
 
-    if (sim_doc_matches(s, doc) &&
+    if (sim_doc_wanted(s, tag, doc) &&
         latest <= vec.at[sim_model_shard(&s->model, doc)] &&
         s->acked[tag][doc] < latest)
       break;
@@ -181,8 +196,8 @@ static bool is_kept_at_end(const sim *s) {
   const sim_config *c = &s->config;
 
   return !c->couch ||
-         (c->flush_on_stop && c->flush_ms >= FLUSH_MS && s->save_is_sure &&
-          !c->read_only && !s->position.foreign);
+         ((c->flush_on_stop || c->once) && c->flush_ms >= FLUSH_MS &&
+          s->save_is_sure && !c->read_only && !s->position.foreign);
 }
 
 void sim_check_final_position(sim *s) {
@@ -190,12 +205,12 @@ void sim_check_final_position(sim *s) {
   unsigned tag;
   cfi_checkpoint c = {0};
 
-  if (!is_kept_at_end(s))
+  if (!is_kept_at_end(s) || (!s->config.couch && s->record.damaged))
     return;
   if (!kept(s, &c, &tag) || c.seq == NULL ||
       !sim_seq_parse(&s->model, c.seq, &tag, &vec))
     sim_violate(s, "no position is kept at the end");
-  else if (s->config.seq_interval == 0 && !is_end(s, tag, vec))
+  else if (s->config.seq_interval == 1 && !is_end(s, tag, vec))
     sim_violate(s, "the position kept at the end is behind: %s", c.seq);
   cfi_checkpoint_free(&s->quiet_alloc, &c);
 }
@@ -215,14 +230,20 @@ void sim_check_reset(sim *s, const char *reason) {
       : strstr(reason, "ahead of") != NULL
           ? !another || s->model.seqs != SIM_SEQ_NUMBER
       : strstr(reason, "marker") != NULL ? !s->config.marks || !another
+      : strstr(reason, "another server") != NULL
+          ? s->config.foreign_node == 0 ||
+                (s->app_knows_tag && s->app_uuid == s->answer_uuid)
+      : strstr(reason, "damaged") != NULL              ? !s->began_damaged
       : strstr(reason, "refused the position") != NULL ? !s->refused_since
                                                        : true)
     sim_violate(s, "a reset for no reason: %s", reason);
   if (s->resets_this_life > 1 && s->answer_tag == s->reset_tag &&
       strstr(reason, "gone and is there") == NULL &&
+      strstr(reason, "another server") == NULL && s->reset_seen &&
       !(s->config.identity == SIM_IDENTITY_CHANGING && s->hidden))
     sim_violate(s, "two resets for one change: %s", reason);
   s->reset_tag = s->answer_tag;
+  s->reset_seen = strstr(reason, "damaged") == NULL;
 }
 
 /* ---- requests ---- */
@@ -271,6 +292,8 @@ void sim_check_loaded(sim *s, const sim_place *place) {
   s->counts.loads += place != NULL;
   s->app_knows_tag = place != NULL;
   s->app_tag = tag;
+  s->app_uuid = place != NULL ? place->uuid : 0;
+  s->pinned = place != NULL;
   s->position.foreign = false;
   s->save_is_sure = true;
   if (place != NULL)
@@ -285,7 +308,7 @@ void sim_check_loaded(sim *s, const sim_place *place) {
 /* Without faults of the server a row comes again only when its position was not
    safe before the crash, and once. */
 void sim_check_again(sim *s, unsigned tag, unsigned doc, uint32_t number) {
-  if (s->config.fault != 0 || s->config.seq_interval != 0 ||
+  if (s->config.fault != 0 || s->config.seq_interval != 1 ||
       s->resets_this_life != 0 || !s->app_knows_tag || tag != s->app_tag)
     return;
   if (number <= s->start.at[sim_model_shard(&s->model, doc)])
@@ -315,6 +338,8 @@ void sim_check_waiting(sim *s, const changefeed_event *event) {
 
   if (most < RATE_MS)
     most = RATE_MS;
+  if (most < s->retry_answer_ms)
+    most = s->retry_answer_ms;
   if ((s->conn.plan.retry_after != NULL ||
        (s->side.plan.retry_after != NULL && sim_is_check(s->side.ask))) &&
       most < 30000)
@@ -328,8 +353,8 @@ void sim_check_waiting(sim *s, const changefeed_event *event) {
 /* ---- the end of a life ---- */
 
 void sim_check_failed(sim *s, const changefeed_error *error) {
-  bool allowed = s->config.retry_limit != 0 ||
-                 (error->code == CHANGEFEED_ERR_CALLBACK && s->gave_up) ||
+  bool allowed = s->config.retry_limit != 0 || s->gave_up ||
+                 (error->code == CHANGEFEED_ERR_RESET && s->refuses_reset) ||
                  (error->code == CHANGEFEED_ERR_NOTFOUND && s->missed);
 
   s->counts.fails++;
@@ -377,7 +402,9 @@ void sim_check_step(sim *s) {
   s->was_live = live;
   check_memory(s);
   s->marker_given_up = s->marker_given_up || f->marker_refused;
-  if (s->stopping && s->now_ms - s->stop_ms >= stop_patience_ms(s) &&
+  /* Whoever holds a row has the feed wait. */
+  if (s->stopping && !f->lent &&
+      s->now_ms - s->stop_ms >= stop_patience_ms(s) &&
       (!cfi_feed_over(f) || s->conn.open || s->side.open))
     sim_violate(s, "not over after stop");
   if (cfi_feed_over(f) && (s->conn.open || s->side.open))
@@ -388,7 +415,7 @@ bool sim_check_complete(const sim *s) {
   unsigned tag = sim_model_tag(&s->model);
 
   for (unsigned doc = 0; doc < SIM_DOCS; doc++)
-    if (sim_doc_matches(s, doc) &&
+    if (sim_doc_wanted(s, tag, doc) &&
         s->acked[tag][doc] != s->model.history[tag].latest[doc])
       return false;
   return true;

@@ -119,11 +119,76 @@ static void put_keeping(sim *s) {
   option_int(s, "flush_timeout_ms", c->flush_ms);
 }
 
+/* Rows and the end of the feed; what goes with what else. */
+static void choose_extent(sim *s) {
+  sim_config *c = &s->config;
+  bool knows = c->identity == SIM_IDENTITY_TRUE || !c->may_recreate;
+  bool ends =
+      knows && !c->pull && !(c->couch && (c->manual || c->flush_ms < 3000));
+
+  c->once = ends && sim_chance(s, 100);
+  c->limit =
+      ends && !c->read_only && sim_chance(s, 100) ? sim_between(s, 1, 40) : 0;
+  c->all_docs = sim_chance(s, 100);
+  c->stop_at_reset = knows && !c->couch && sim_chance(s, 100);
+  c->odd_answers = knows && sim_chance(s, 150);
+  c->damage = knows && !c->couch && sim_chance(s, 100);
+  c->nodes = sim_chance(s, 200) ? (unsigned)sim_pick(s, SIM_NODES - 1) + 2 : 1;
+  if (c->nodes > 1 && knows && c->limit == 0 && sim_chance(s, 300))
+    c->foreign_node = (unsigned)sim_pick(s, c->nodes - 1) + 1;
+  c->since_now = c->foreign_node == 0 && sim_chance(s, 100);
+}
+
+static void put_choice(sim *s) {
+  static const char doc_ids[] = "[\"doc0\",\"doc3\",\"doc6\",\"doc9\","
+                                "\"doc12\",\"doc15\",\"doc18\"]";
+
+  switch (sim_pick(s, 4)) {
+  case 0:
+    option(s, "doc_ids", doc_ids);
+    break;
+  case 1:
+    option(s, "selector", "{\"mine\":true}");
+    break;
+  case 2:
+    option(s, "view", "app/mine");
+    break;
+  default:
+    option(s, "filter", "app/mine");
+    break;
+  }
+}
+
+static void put_extent(sim *s) {
+  static const char *const nodes[] = {"http://127.0.0.1:5985",
+                                      "http://127.0.0.1:5986"};
+  sim_config *c = &s->config;
+
+  if (c->once)
+    option(s, "mode", "once");
+  if (c->limit != 0)
+    option_int(s, "limit", c->limit);
+  if (c->since_now)
+    option(s, "since", "now");
+  if (c->all_docs)
+    option(s, "style", "all_docs");
+  if (c->stop_at_reset)
+    option(s, "on_reset", "stop");
+  for (unsigned n = 1; n < c->nodes; n++)
+    option(s, "endpoint", nodes[n - 1]);
+  if (c->nodes > 1) {
+    option_int(s, "endpoint_return_ms", sim_between(s, 100, SIM_RETURN_MS));
+    if (sim_chance(s, 500))
+      option(s, "endpoint_order", "listed");
+  }
+}
+
 static void choose_options(sim *s) {
   static const char *const transports[] = {"auto", "continuous", "longpoll",
                                            "eventsource"};
   sim_config *c = &s->config;
   int64_t retry_min = sim_between(s, 10, 1000);
+  int64_t progress_ms = sim_between(s, 100, 60000);
 
   c->retry_max_ms = sim_between(s, retry_min, 60000);
   c->max_queue = sim_between(s, 4096, 65536);
@@ -132,10 +197,12 @@ static void choose_options(sim *s) {
   c->header_ms = sim_between(s, 1000, 65000);
   c->filtered = sim_chance(s, 200);
   c->session = sim_chance(s, 200);
+  c->anonymous = c->session && sim_chance(s, 500);
   c->session_ms = sim_between(s, 20000, 600000);
   option(s, "url", "http://127.0.0.1:5984/db");
   option(s, "transport", transports[sim_pick(s, 4)]);
-  option_int(s, "heartbeat_ms", sim_between(s, 100, 60000));
+  c->idle_ms = sim_between(s, 100, 60000);
+  option_int(s, "heartbeat_ms", c->idle_ms);
   option_int(s, "header_timeout_ms", c->header_ms);
   option_int(s, "connect_timeout_ms", sim_between(s, 500, 10000));
   option_int(s, "retry_min_ms", retry_min);
@@ -152,7 +219,9 @@ static void choose_options(sim *s) {
   option_int(s, "checkpoint_every", sim_between(s, 1, 100));
   option_int(s, "checkpoint_interval_ms",
              sim_chance(s, 300) ? 0 : sim_between(s, 1, 10000));
-  option_int(s, "progress_interval_ms", sim_between(s, 100, 60000));
+  option_int(s, "progress_interval_ms", progress_ms);
+  if (progress_ms < c->idle_ms)
+    c->idle_ms = progress_ms;
   option_int(s, "connection_max_age_ms",
              sim_chance(s, 300) ? sim_between(s, 1000, 100000) : 3600000);
   option_int(s, "repeat_cache", sim_chance(s, 200) ? 0 : 64);
@@ -161,10 +230,12 @@ static void choose_options(sim *s) {
                                                                  : 60000);
   option_int(s, "wait_for_database",
              sim_chance(s, 500) || c->identity != SIM_IDENTITY_TRUE);
-  c->seq_interval = sim_chance(s, 200) ? sim_between(s, 1, 20) : 0;
+  c->seq_interval = c->limit != 0 || sim_chance(s, 300) ? 1
+                    : sim_chance(s, 300)                ? sim_between(s, 1, 20)
+                                                        : 0;
   option_int(s, "seq_interval", c->seq_interval);
   if (c->filtered)
-    option(s, "filter", "app/mine");
+    put_choice(s);
   if (c->session) {
     option(s, "session", "1");
     option(s, "username", "u");
@@ -177,6 +248,8 @@ void sim_configure(sim *s) {
   choose_trouble(s);
   choose_keeping(s);
   choose_application(s);
+  choose_extent(s);
   choose_options(s);
   put_keeping(s);
+  put_extent(s);
 }

@@ -96,6 +96,7 @@ static void tell_done(sim *s, sim_conn *c, int code) {
       s->model.missing)
     s->missing_seen = true;
   s->answer_tag = c->tag;
+  s->answer_uuid = sim_node_uuid(s, c->node);
   sim_conn_over(s, c, good);
   if (c->ask == CFI_ASK_LOAD && c == &s->conn && good && c->plan.status == 0 &&
       c->plan.body == NULL && !c->was_missing)
@@ -150,6 +151,7 @@ static void note_tail(sim *s, sim_conn *c) {
   p = &s->places[s->place_count++];
   p->ordinal = c->first_ordinal + c->rows;
   p->tag = c->tag;
+  p->uuid = sim_node_uuid(s, c->node);
   memcpy(p->text, c->tail_seq, sizeof p->text);
 }
 

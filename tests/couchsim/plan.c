@@ -139,10 +139,19 @@ void sim_plan_request(sim *s, sim_conn *c) {
   if (s->healing)
     return;
   p->hang = s->config.tail_hangs && sim_chance(s, 200);
+  if (sim_node_is_down(s, c->node)) {
+    p->cut_at = 0;
+    p->head_ms = CFI_NEVER;
+    return;
+  }
   if (s->now_ms < s->outage_until_ms)
     outage(s, p);
   else if (sim_chance(s, s->config.fault))
     fault(s, p);
   else if (c->ask == CFI_ASK_SAVE && sim_chance(s, s->config.save_fault))
     fault_of_save(s, p);
+  /* Who knows servers apart has to be told, or not to be answered. */
+  if (s->config.foreign_node != 0 && c->ask == CFI_ASK_SERVER &&
+      (p->status != 0 || p->body != NULL))
+    p->status = 503;
 }

@@ -62,6 +62,7 @@ static void read_feed(sim *s, sim_conn *c, const char *url) {
   c->lines = strcmp(mode, "continuous") == 0;
   c->events = strcmp(mode, "eventsource") == 0;
   c->interval = (unsigned)number(url, "seq_interval", 0);
+  c->limit = number(url, "limit", 0);
   c->heartbeat_ms = number(url, "heartbeat", 0);
   c->timeout_ms = number(url, "timeout", 60000);
   if (c->timeout_ms > 60000)
@@ -89,13 +90,17 @@ void sim_server_take(sim *s, sim_conn *c, const cfi_request *request) {
   cfi_buf_clear(&c->out, SIM_PIECE_MAX);
   sim_local_forget(c);
   *c = (sim_conn){.ask = request->ask, .out = c->out, .open = true};
+  c->node = sim_node_of(request->url);
   sim_plan_request(s, c);
   if (request->ask >= CFI_ASK_CATCHUP)
     read_feed(s, c, request->url);
   sim_local_take(s, c, request);
   if (s->config.session && request->ask != CFI_ASK_LOGIN &&
-      !cookie_is_good(s, c, request->cookie) && c->plan.status == 0)
-    c->plan.status = 401;
+      !cookie_is_good(s, c, request->cookie) && c->plan.status == 0) {
+    c->anonymous = s->config.anonymous && !request->put;
+    if (!c->anonymous)
+      c->plan.status = 401;
+  }
   c->outcome = CHANGEFEED_OK;
   c->first_ordinal = s->ordinal;
   c->connect_at_ms = cfi_clock_after(s->now_ms, c->plan.connect_ms);
@@ -105,7 +110,7 @@ void sim_server_take(sim *s, sim_conn *c, const cfi_request *request) {
   c->piece_at_ms = c->done_at_ms = CFI_NEVER;
   c->beat_at_ms = c->end_at_ms = CFI_NEVER;
   sim_trail(s, "request %d%s %s", (int)request->ask,
-            c == &s->side ? " beside" : "", strstr(request->url, "5984"));
+            c == &s->side ? " beside" : "", strstr(request->url, "598"));
 }
 
 /* ---- answering ---- */
@@ -144,7 +149,9 @@ static void answer_server(sim *s, sim_conn *c) {
   put(c, "{\"couchdb\":\"Welcome\",\"version\":\"");
   put(c, versions[s->config.identity]);
   put(c, "\",\"git_sha\":\"11f0d3643\",\"uuid\":"
-         "\"6a7b1e8b5d9c4f7e8a9b0c1d2e3f4a5b\",\"features\":[]}\n");
+         "\"6a7b1e8b5d9c4f7e8a9b0c1d2e3f4a5");
+  cfi_buf_putint(&c->out, sim_node_uuid(s, c->node));
+  put(c, "\",\"features\":[]}\n");
 }
 
 static void answer_database(sim *s, sim_conn *c) {
@@ -198,12 +205,13 @@ void sim_server_answer(sim *s, sim_conn *c) {
     answer_missing(s, c);
   } else if (c->ask == CFI_ASK_LOGIN) {
     answer_login(s, c);
-  } else if (c->ask == CFI_ASK_SERVER) {
+  } else if (c->ask == CFI_ASK_SERVER || c->ask == CFI_ASK_HOME) {
     answer_server(s, c);
   } else if (c->ask == CFI_ASK_DATABASE) {
     answer_database(s, c);
   } else if (c->ask == CFI_ASK_SESSION) {
-    put(c, "{\"ok\":true,\"userCtx\":{\"name\":\"u\",\"roles\":[]}}\n");
+    put(c, c->anonymous ? "{\"ok\":true,\"userCtx\":{\"name\":null}}\n"
+                        : "{\"ok\":true,\"userCtx\":{\"name\":\"u\"}}\n");
   } else if (sim_local_asked(c->ask)) {
     sim_local_answer(s, c);
   } else {

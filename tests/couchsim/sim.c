@@ -5,6 +5,7 @@
 #include "sim.h"
 
 #include <stdarg.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,13 +126,24 @@ static void change_database(sim *s) {
 
 static void administer(sim *s) {
   s->admin_at_ms = later(s, s->config.admin_gap_ms);
-  switch (sim_pick(s, s->config.intruder ? 4 : 3)) {
+  switch (sim_pick(s, 6)) {
   case 0:
     change_database(s);
     break;
   case 3:
-    if (s->feed != NULL)
+    if (s->config.intruder && s->feed != NULL)
       sim_local_intrude(s);
+    break;
+  case 4:
+    if (s->config.nodes > 1)
+      sim_node_goes_down(s, (unsigned)sim_pick(s, s->config.nodes));
+    break;
+  case 5:
+    if (s->config.damage && s->record.data != NULL && s->record.len > 2) {
+      s->record.data[s->record.len - 2] ^= 1;
+      s->record.damaged = !s->record.damaged;
+      sim_trail(s, "the stored position is damaged");
+    }
     break;
   case 1:
     if (s->config.may_outage && s->now_ms >= s->outage_until_ms) {
@@ -144,6 +156,10 @@ static void administer(sim *s) {
     /* Twice in a row is what a follower may give up at. */
     if (s->config.may_rotate && s->feed != NULL && s->feed->verified &&
         !s->feed->renewed) {
+      if (s->config.anonymous) {
+        sim_server_restarts(s);
+        break;
+      }
       s->cookie_valid_from = s->cookie_made;
       sim_trail(s, "all cookies are void");
     }
@@ -226,6 +242,15 @@ static int64_t next_event(const sim *s) {
   return at;
 }
 
+/* It was to follow up to the end only, and has. */
+static bool has_ended(sim *s) {
+  if (!s->config.once || !s->healing || s->stopping ||
+      s->feed->base_state != CHANGEFEED_STATE_ENDED)
+    return false;
+  sim_app_ack_all(s);
+  return sim_check_complete(s);
+}
+
 static void step(sim *s) {
   unsigned most = sim_chance(s, 500) ? 256 : (unsigned)sim_pick(s, 8) + 1;
 
@@ -240,12 +265,15 @@ static void step(sim *s) {
   if (s->dead) {
     s->counts.crashes++;
     end_life(s, false);
-  } else if (cfi_feed_over(s->feed) && s->ending) {
+  } else if (cfi_feed_over(s->feed) && (s->ending || has_ended(s))) {
     sim_app_close(s, true);
     sim_check_final_position(s);
     s->finished = true;
   } else if (cfi_feed_over(s->feed)) {
-    end_life(s, sim_chance(s, 500));
+    /* Workers finish what they have. */
+    if (s->healing)
+      sim_app_ack_all(s);
+    end_life(s, s->healing || sim_chance(s, 500));
   }
 }
 
@@ -326,10 +354,15 @@ static bool events(sim *s) {
 /* ---- a run ---- */
 
 static int64_t patience_ms(const sim *s) {
-  return 900000 + s->config.retry_max_ms + s->config.header_ms;
+  return 900000 + s->config.retry_max_ms + 20 * SIM_RETURN_MS +
+         s->config.header_ms;
 }
 
 static bool is_done(const sim *s) {
+  /* Responses that end all the time leave no token for it. */
+  if (s->feed != NULL && s->config.foreign_node == 0 &&
+      s->config.idle_ms >= 10000 && s->feed->endpoint != s->feed->home)
+    return false; /* the preferred one is well again */
   return s->healing && s->feed != NULL && sim_check_complete(s) &&
          s->checked_any && s->checked_tag == sim_model_tag(&s->model) &&
          s->feed->base_state == CHANGEFEED_STATE_LIVE &&

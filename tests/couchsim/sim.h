@@ -14,10 +14,15 @@
 enum {
   SIM_TRAIL = 30,
   SIM_LINE = 200,
-  SIM_OPTIONS = 32,
+  SIM_OPTIONS = 48,
   SIM_CHECKS = 8,
-  SIM_PIECE_MAX = 16384 /* what libcurl hands over at once */
+  SIM_NODES = 3,
+  SIM_RETURN_MS = 20000, /* between looks at the preferred node, at most */
+  SIM_PIECE_MAX = 16384  /* what libcurl hands over at once */
 };
+
+/* Of the documents that have a conflict. */
+#define SIM_OTHER_LEAF "1-ffffffffffffffffffffffffffffffff"
 
 /* What a server tells of instance_start_time. */
 typedef enum sim_identity {
@@ -48,6 +53,9 @@ typedef struct sim_config {
   bool conflicts; /* a revision that is not the last is refused */
   bool intruder;  /* another follower uses our document now and then */
   bool flush_on_stop;
+  bool once, since_now, all_docs, stop_at_reset, odd_answers, damage, anonymous;
+  unsigned nodes, foreign_node; /* 0: none is foreign */
+  int64_t limit, idle_ms;       /* a silent response ends, at the earliest */
   int64_t flush_ms;
   int transport; /* of the live phase; enum */
   int64_t session_ms;
@@ -55,7 +63,7 @@ typedef struct sim_config {
   int64_t write_gap_ms, ack_gap_ms, admin_gap_ms, life_gap_ms, faults_ms;
   int64_t retry_max_ms, retry_limit, seq_interval, max_row, max_queue,
       header_ms;
-  char values[SIM_OPTIONS][64];
+  char values[SIM_OPTIONS][80];
   const char *options[2 * SIM_OPTIONS + 1];
   unsigned option_count;
 } sim_config;
@@ -80,7 +88,8 @@ typedef struct sim_plan {
    life. */
 typedef struct sim_place {
   uint64_t ordinal;
-  unsigned tag; /* of its history */
+  unsigned tag;  /* of its history */
+  unsigned uuid; /* of its server */
   char text[SIM_SEQ_TEXT];
 } sim_place;
 
@@ -114,8 +123,11 @@ typedef struct sim_conn {
   unsigned cookie;      /* that came with the request */
   char cookie_text[32]; /* of a log-in's answer */
   sim_put put;
-  sim_place place;    /* of the position in the answer */
-  bool was_missing;   /* the database, when it was answered */
+  sim_place place;  /* of the position in the answer */
+  bool was_missing; /* the database, when it was answered */
+  unsigned node;
+  bool anonymous;     /* it is not known whose request it was */
+  bool from_now;      /* since=now */
   cfi_buf out;        /* written, not delivered */
   uint64_t delivered; /* bytes */
   bool whole;         /* nothing more will be written */
@@ -128,6 +140,7 @@ typedef struct sim_conn {
   char since_text[SIM_SEQ_TEXT];
   char tail_seq[SIM_SEQ_TEXT]; /* as a position */
   unsigned rows, interval;
+  int64_t limit;
   int64_t heartbeat_ms, timeout_ms, beat_at_ms, end_at_ms;
   int64_t pending;  /* as told; -1 */
   uint64_t tail_at; /* bytes up to its end */
@@ -150,6 +163,7 @@ typedef struct sim_record {
   char *data;
   size_t len;
   sim_place place; /* of its position */
+  bool damaged;
 } sim_record;
 
 typedef struct sim_counts {
@@ -172,7 +186,7 @@ typedef struct sim {
 
   /* the server */
   sim_conn conn, side; /* of the main request, and beside it */
-  int64_t outage_until_ms;
+  int64_t outage_until_ms, down_until_ms[SIM_NODES];
   unsigned outage_kind;
   unsigned opened; /* how often the database was, for 1.x */
   unsigned cookie_made, cookie_valid_from;
@@ -195,6 +209,7 @@ typedef struct sim {
   bool dead;       /* crashed: nothing that happens now has an effect */
   bool stopping;   /* changefeed_stop was called */
   int64_t stop_ms; /* when */
+  bool forgets;    /* the position, at the end of this life */
   bool gave_up;    /* a callback answered a negative value */
   sim_given *given;
   size_t given_count, given_cap, given_head;
@@ -204,9 +219,20 @@ typedef struct sim {
   uint32_t seen[SIM_HISTORIES][SIM_DOCS];   /* of this life */
   uint32_t before[SIM_HISTORIES][SIM_DOCS]; /* given in lives before */
   sim_vec start;                            /* where this life began */
-  uint64_t at_risk;    /* documents with rows of lives before, behind it */
-  uint64_t again;      /* rows of these, taken again in this life */
+  uint64_t at_risk; /* documents with rows of lives before, behind it */
+  uint64_t again;   /* rows of these, taken again in this life */
+  unsigned app_uuid, answer_uuid;
+  sim_vec baseline;      /* what is before it was not asked for */
+  unsigned baseline_tag; /* of its history */
+  bool pinned;           /* this life knows where "now" was */
+  int reset_answer;
+  bool refuses_reset;      /* the application has, in this life */
+  bool began_damaged;      /* this life, with what was stored */
+  bool damage_known;       /* it was told of a damaged position */
+  int64_t retry_answer_ms; /* the longest in this life */
+  int64_t rows_this_life;
   unsigned answer_tag; /* of the database that has answered last */
+  bool reset_seen;     /* there is such a database */
   unsigned reset_tag;  /* and of the one that brought about a reset */
   unsigned app_tag;
   sim_place place; /* of the position that was saved last */
@@ -294,6 +320,16 @@ void sim_local_free(sim *s);
 /* The newest record in such a document, to be freed; NULL: none. */
 char *sim_local_record(const sim *s, const char *text);
 
+/* nodes.c */
+unsigned sim_node_of(const char *url);
+/* Which server it says it is. */
+unsigned sim_node_uuid(const sim *s, unsigned node);
+bool sim_node_is_down(const sim *s, unsigned node);
+void sim_node_goes_down(sim *s, unsigned node);
+void sim_server_restarts(sim *s);
+/* Does the answer leave the document out, as not for everybody? */
+bool sim_node_hides(const sim_conn *c, unsigned doc);
+
 /* rate.c */
 void sim_rate_clear(sim *s);
 /* A request is made, the main one or a check of it, or beside. */
@@ -308,6 +344,8 @@ void sim_body_begin(sim *s, const char *since);
 void sim_body_write(sim *s);
 void sim_body_end(sim *s);
 bool sim_doc_matches(const sim *s, unsigned doc);
+/* Is its last update to be delivered? */
+bool sim_doc_wanted(const sim *s, unsigned tag, unsigned doc);
 
 /* net.c */
 void sim_net_run(sim *s);
