@@ -1,7 +1,7 @@
 # Whole feeds over sockets: starts the feed server and runs the clients in turn,
 # round after round. To be sourced by bash. The caller sets build (the build
-# directory), quick, only and rounds; results go to the file that `results`
-# names, a line each:
+# directory), only, rounds, failures (0) and race_log, a file; results go to the
+# file that `results` names, a line each:
 #   FEED CHUNK CLIENT ROWS BYTES SECONDS CPU-SECONDS PEAK-MB
 # CHUNK is the size of the server's HTTP chunks, or "live": the rows come on the
 # continuous feed.
@@ -39,7 +39,7 @@ measured() {
   local feed=$1 chunk=$2 client=$3 line
   shift 3
   is_wanted "$client" || return 0
-  if line=$(timeout 300 "$programs/bench_measure" "$@" 2>>"$build/race.log"); then
+  if line=$(timeout 300 "$programs/bench_measure" "$@" 2>>"$race_log"); then
     set -- $line
     [ "$1" -ne 0 ] || set -- "$rows" "$2" "$3" "$4" "$5"
     if [ "$1" -eq "$rows" ]; then

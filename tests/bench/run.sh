@@ -57,7 +57,8 @@ rounds=5
 [ "$quick" -eq 0 ] || rounds=1
 failures=0
 results=$build/results.txt
-: >"$build/race.log"
+race_log=$build/race.log
+: >"$race_log"
 {
   cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DCHANGEFEED_BUILD_TESTS=ON &&
     cmake --build "$build" --target bench_programs
