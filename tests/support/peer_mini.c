@@ -70,6 +70,13 @@ void cft_mini_free(cft_mini *mini) {
   free(mini);
 }
 
+void cft_mini_on_request(cft_mini *mini,
+                         void (*hook)(void *user, const cft_request *req),
+                         void *user) {
+  mini->hook = hook;
+  mini->hook_user = user;
+}
+
 cft_peer *cft_mini_peer(cft_mini *mini) { return mini->peer; }
 
 const char *cft_mini_url(cft_mini *mini) { return mini->url; }
@@ -173,6 +180,7 @@ void cft_mini_end_feeds(cft_mini *mini) {
 void cft_mini_delete_db(cft_mini *mini) {
   pthread_mutex_lock(&mini->mu);
   mini->exists = false;
+  cft_mini_locals_clear(mini);
   mini->end_count++;
   changed(mini);
 }
@@ -191,6 +199,7 @@ static void next_start_time(cft_mini_config *config) {
 void cft_mini_create_db(cft_mini *mini) {
   pthread_mutex_lock(&mini->mu);
   cft_log_clear(&mini->changes);
+  cft_mini_locals_clear(mini);
   mini->changes.tag++;
   next_start_time(&mini->config);
   mini->exists = true;

@@ -20,6 +20,12 @@ void cft_mini_free(cft_mini *mini);
 cft_peer *cft_mini_peer(cft_mini *mini);  /* counts, requests, stop, restart */
 const char *cft_mini_url(cft_mini *mini); /* of the database, with the prefix */
 
+/* Called before each request is served, in the thread of its connection. Set it
+   before the first request. */
+void cft_mini_on_request(cft_mini *mini,
+                         void (*hook)(void *user, const cft_request *req),
+                         void *user);
+
 /* ---- rows ---- */
 
 /* A document changed: a new seq, and the row it had before is gone. Wakes the
@@ -75,6 +81,9 @@ typedef struct cft_mini_config {
   char bearer[64];             /* a token that is accepted, too */
   int64_t session_ms;          /* life of a cookie */
   bool expired_is_anonymous;   /* an expired cookie is served, not refused */
+
+  bool locals_overwrite; /* no _local document ever conflicts: CouchDB from 2 on;
+                            else as CouchDB 1 and PouchDB */
 
   int64_t timeout_max_ms;   /* cap of timeout= and of heartbeat= (60000) */
   size_t buffer;            /* rows gather up to this size of a chunk (1490) */

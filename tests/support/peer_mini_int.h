@@ -63,6 +63,8 @@ struct cft_mini {
   pthread_mutex_t mu;
   pthread_cond_t idle; /* `waiting` has changed */
   cft_peer *peer;
+  void (*hook)(void *user, const cft_request *req);
+  void *hook_user;
   char url[256];
   cft_mini_config config;
 
@@ -119,6 +121,7 @@ bool cft_mini_session(cft_exchange *x);
 
 /* peer_mini_local.c */
 bool cft_mini_serve_local(cft_exchange *x, const char *id);
+void cft_mini_locals_clear(cft_mini *mini);
 void cft_mini_locals_free(cft_mini *mini);
 
 /* peer_mini_feed.c */

@@ -30,7 +30,8 @@ char *cft_mini_local(cft_mini *mini, const char *id) {
   return text;
 }
 
-/* Stores; the new revision, or 0 when _rev is not the one stored. */
+/* Stores; the new revision, or 0 when _rev is not the one stored. CouchDB from
+   2 on does not look at that: it counts on from what it is given. */
 static unsigned store(cft_mini *mini, const char *id, json_t *body) {
   const char *given = json_string_value(json_object_get(body, "_rev"));
   unsigned rev = 0, have = 0;
@@ -39,18 +40,18 @@ static unsigned store(cft_mini *mini, const char *id, json_t *body) {
                              NULL, 10);
   pthread_mutex_lock(&mini->mu);
   cft_local_doc *doc = find(mini, id);
-  if (!doc && have == 0) {
+  if (!doc && (have == 0 || mini->config.locals_overwrite)) {
     mini->locals = cft_room(mini->locals, mini->local_count, &mini->local_cap,
                             sizeof *mini->locals);
     doc = &mini->locals[mini->local_count++];
     *doc = (cft_local_doc){cft_strdup(id), NULL, 0};
   }
-  if (doc && doc->rev == have) {
+  if (doc && (doc->rev == have || mini->config.locals_overwrite)) {
     json_object_del(body, "_rev");
     json_object_del(body, "_id");
     json_decref(doc->body);
     doc->body = json_incref(body);
-    rev = ++doc->rev;
+    rev = doc->rev = have + 1;
   }
   pthread_mutex_unlock(&mini->mu);
   return rev;
@@ -91,10 +92,16 @@ bool cft_mini_serve_local(cft_exchange *x, const char *id) {
   return ok;
 }
 
-void cft_mini_locals_free(cft_mini *mini) {
+/* They are lost with the database; under mu. */
+void cft_mini_locals_clear(cft_mini *mini) {
   for (size_t i = 0; i < mini->local_count; i++) {
     free(mini->locals[i].id);
     json_decref(mini->locals[i].body);
   }
+  mini->local_count = 0;
+}
+
+void cft_mini_locals_free(cft_mini *mini) {
+  cft_mini_locals_clear(mini);
   free(mini->locals);
 }

@@ -201,6 +201,8 @@ static bool wants_close(const cft_exchange *x) {
 static bool serve(cft_mini *mini, cft_conn *conn, const cft_request *req) {
   cft_exchange x = {.mini = mini, .conn = conn, .req = req};
   bool ok = true;
+  if (mini->hook)
+    mini->hook(mini->hook_user, req);
   x.config = cft_mini_get_config(mini);
   x.struck = cft_mini_strike(mini, req->kind, req->head);
   const cft_fault *f = cft_fault_of(&x);
