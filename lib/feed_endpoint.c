@@ -3,6 +3,7 @@
  * another takes its place after a fault, and when the preferred one is found
  * well again the feed goes back at the end of a row.
  */
+#include <limits.h>
 #include <string.h>
 
 #include "feed.h"
@@ -18,12 +19,15 @@ void cfi_endpoint_choose_home(changefeed *f) {
   f->endpoint = f->home;
 }
 
+/* After a fault of home, or an answer that is none. */
 static void arm(changefeed *f) {
-  unsigned doublings =
-      f->home_faults < RETURN_DOUBLINGS ? f->home_faults : RETURN_DOUBLINGS;
+  unsigned before = f->home_faults;
+  unsigned doublings = before < RETURN_DOUBLINGS ? before : RETURN_DOUBLINGS;
 
   f->home_due_ms = cfi_clock_after(cfi_feed_now(f), f->set.endpoint_return_ms *
                                                         (1 << doublings));
+  if (f->home_faults < UINT_MAX)
+    f->home_faults++;
 }
 
 static void notice(changefeed *f, size_t before, const char *reason) {
@@ -50,10 +54,8 @@ void cfi_endpoint_change(changefeed *f) {
 
   if (f->endpoint_count == 0 || !endpoint_failed(f))
     return;
-  if (before == f->home) {
-    f->home_faults++;
+  if (before == f->home)
     arm(f);
-  }
   f->endpoint = (f->endpoint + 1) % (f->endpoint_count + 1);
   f->server_known = false;
   f->go_home = false;
@@ -90,7 +92,6 @@ void cfi_endpoint_on_home(changefeed *f, const cfi_lane *l) {
     f->go_home = f->renew = true;
     return;
   }
-  f->home_faults++;
   arm(f);
   cfi_feed_log(f, CHANGEFEED_LOG_DEBUG,
                "the preferred endpoint %s is not well yet",

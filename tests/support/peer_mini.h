@@ -82,8 +82,8 @@ typedef struct cft_mini_config {
   int64_t session_ms;          /* life of a cookie */
   bool expired_is_anonymous;   /* an expired cookie is served, not refused */
 
-  bool locals_overwrite; /* no _local document ever conflicts: CouchDB from 2 on;
-                            else as CouchDB 1 and PouchDB */
+  bool locals_overwrite; /* no _local document ever conflicts: CouchDB from 2
+                            on; else as CouchDB 1 and PouchDB */
 
   int64_t timeout_max_ms;   /* cap of timeout= and of heartbeat= (60000) */
   size_t buffer;            /* rows gather up to this size of a chunk (1490) */
