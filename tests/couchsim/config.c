@@ -189,6 +189,7 @@ static void choose_options(sim *s) {
   sim_config *c = &s->config;
   int64_t retry_min = sim_between(s, 10, 1000);
   int64_t progress_ms = sim_between(s, 100, 60000);
+  int64_t age_ms = sim_chance(s, 300) ? sim_between(s, 1000, 100000) : 3600000;
 
   c->retry_max_ms = sim_between(s, retry_min, 60000);
   c->max_queue = sim_between(s, 4096, 65536);
@@ -222,8 +223,9 @@ static void choose_options(sim *s) {
   option_int(s, "progress_interval_ms", progress_ms);
   if (progress_ms < c->idle_ms)
     c->idle_ms = progress_ms;
-  option_int(s, "connection_max_age_ms",
-             sim_chance(s, 300) ? sim_between(s, 1000, 100000) : 3600000);
+  option_int(s, "connection_max_age_ms", age_ms);
+  if (age_ms < c->idle_ms)
+    c->idle_ms = age_ms;
   option_int(s, "repeat_cache", sim_chance(s, 200) ? 0 : 64);
   option_int(s, "missing_tolerance_ms",
              c->identity != SIM_IDENTITY_TRUE && c->may_recreate ? 3600000

@@ -23,7 +23,10 @@ void sim_conn_over(sim *s, sim_conn *c, bool read) {
   /* Between saves it may be looked who else writes the document. */
   if (read && (c->ask == CFI_ASK_SAVE ? c->status == 201 : c->status == 200))
     sim_rate_worth(s);
-  s->save_is_sure = read && (c->status < 300 || c->status == 404);
+  if (c->ask == CFI_ASK_SAVE)
+    s->save_is_sure = read && c->status == 201;
+  else if (!read || (c->status != 200 && c->status != 404))
+    s->save_is_sure = false;
 }
 
 static int world_start(void *ctx, const cfi_request *request,

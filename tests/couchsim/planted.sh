@@ -2,14 +2,20 @@
 # Does the simulation see bugs? Plants known ones, one at a time, in a copy of
 # the library, and runs seeds until each is told.
 #
-#   tests/couchsim/planted.sh [SEEDS] [NAME]
+#   tests/couchsim/planted.sh [SEEDS] [NAME...]
 #
 # A bug that SEEDS seeds (default 5000) do not show is a failure, and so is one
-# whose place in the source is not found any more. NAME: this one alone.
+# whose place is not found in exactly one file of the source. NAME: these alone.
 # CFT_INCLUDE names a directory with the generated version.h, by default that
 # of build/dev.
+#
+# One of the ten bugs that the simulation of a whole feed cannot show, for it
+# keeps the position in memory, is planted elsewhere: a file that is not synced
+# or not renamed is found by the power cuts of tests/unit/test_store_file_power.c.
 set -u
-seeds=${1:-5000} only=${2:-}
+seeds=${1:-5000}
+shift
+only=" $* "
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 root=$PWD include=${CFT_INCLUDE:-build/dev/include}
 [ -f "$include/changefeed/version.h" ] || {
@@ -25,6 +31,8 @@ compile() { # FILE OBJECT
   "${CC:-cc}" -std=c11 -O1 -w -I"$scratch/lib" -I"$root/tests" \
     -I"$root/include" -I"$include" -c "$1" -o "$2"
 }
+export -f compile
+export scratch root include
 
 link_and_run() { # OUTPUT
   "${CC:-cc}" "$scratch"/*.o -o "$scratch/run" "${libraries[@]}" -lpthread &&
@@ -32,72 +40,117 @@ link_and_run() { # OUTPUT
 }
 
 cp -r lib "$scratch/lib" || exit 1
-for file in lib/*.c tests/couchsim/*.c; do
-  compile "$file" "$scratch/$(basename "$file" .c).o" || exit 1
-done
+# shellcheck disable=SC2016 # $0 is the inner shell's
+printf '%s\n' lib/*.c tests/couchsim/*.c |
+  xargs -P "$(nproc)" -I{} bash -c \
+    'compile "$0" "$scratch/$(basename "$0" .c).o"' {} || exit 1
 link_and_run "$scratch/out" || {
   echo "the library as it is fails:"
-  head -1 "$scratch/out"
+  grep -m1 '^seed' "$scratch/out"
   exit 1
 }
 
 failed=0
-plant() { # NAME FILE PERL-SUBSTITUTION
-  local name=$1 file=$2 change=$3 object
-  [ -z "$only" ] || [ "$only" = "$name" ] || return 0
-  object=$scratch/$(basename "$file" .c).o
-  cp "lib/$file" "$scratch/lib/$file"
-  perl -0pi -e "$change" "$scratch/lib/$file"
-  if cmp -s "lib/$file" "$scratch/lib/$file"; then
-    echo "$name: its place in lib/$file is not there any more"
-    failed=1
+say_failed() {
+  echo "$1"
+  failed=1
+}
+
+# Changes the one file in which the place is; its name in $changed.
+change() { # PERL-SUBSTITUTION
+  local file copy count=0
+  for file in lib/*.c; do
+    copy=$scratch/lib/$(basename "$file")
+    perl -0pe "$1" "$file" >"$scratch/changed.c"
+    cmp -s "$file" "$scratch/changed.c" && continue
+    cp "$scratch/changed.c" "$copy"
+    changed=$file
+    count=$((count + 1))
+  done
+  [ "$count" -eq 1 ]
+}
+
+plant() { # NAME PERL-SUBSTITUTION
+  local name=$1 object changed=
+  [ "$only" = "  " ] || [[ $only == *" $name "* ]] || return 0
+  if ! change "$2"; then
+    say_failed "$name: its place is not in the source any more, or twice"
+    cp lib/*.c "$scratch/lib/"
     return
   fi
-  if ! compile "$scratch/lib/$file" "$object"; then
-    echo "$name: does not compile"
-    failed=1
+  object=$scratch/$(basename "$changed" .c).o
+  if ! compile "$scratch/lib/$(basename "$changed")" "$object"; then
+    say_failed "$name: does not compile"
   elif link_and_run "$scratch/out"; then
-    echo "$name: NOT SEEN in $seeds seeds"
-    failed=1
+    say_failed "$name: NOT SEEN in $seeds seeds"
   else
     echo "$name: $(grep -m1 '^seed' "$scratch/out" || echo 'it crashes')"
   fi
-  cp "lib/$file" "$scratch/lib/$file"
-  compile "$scratch/lib/$file" "$object" || exit 1
+  cp "$changed" "$scratch/lib/"
+  compile "$changed" "$object" || exit 1
 }
 
-plant position-before-ack window.c \
-  's/(ok = push\(w, ordinal, seq\);\n)/$1  (void)set_position(w, seq);\n/'
-plant partial-row-kept feed_rows.c \
+# The ten of old, and what they are made of.
+plant position-before-ack \
+  's/(  ok = push\(w, ordinal, seq\);\n)(?!.*  ok = push\(w, ordinal, seq\);\n  pthread)/$1  (void)set_position(w, seq);\n/s'
+plant partial-row-kept \
   's/cfi_buf_clear\(&f->queue, QUEUE_KEEP\);\n  if \(f->rows != NULL\)\n    cfi_row_reset\(f->rows\);\n  cfi_frame_start\(&f->frame, f->frame.mode\);/return;/'
-plant backoff-reset-on-connect feed_reply.c \
-  's/(f->db_seen = true;\n  f->missing)/cfi_feed_recovered(f);\n  $1/'
-plant watchdog-off feed_time.c \
+plant backoff-reset-on-connect \
+  's/(f->db_seen = true;\n  if \(f->main.ask)/cfi_feed_recovered(f);\n  $1/'
+plant watchdog-off \
   's/return f->byte_ms \+ f->idle_ms;/return CFI_NEVER;/'
-plant seq-compared feed_rows.c \
-  's/(case CFI_ROW_CHANGE:\n)/$1    if (row.seq.data != NULL \&\& f->resume.len != 0 \&\&\n        memcmp(row.seq.data, cfi_buf_data(\&f->resume), row.seq.len < f->resume.len ? row.seq.len : f->resume.len) < 0)\n      break;\n/'
-plant reset-skipped feed_identity.c \
-  's/begun \? difference\(f\) : NULL/begun ? NULL : difference(f)/'
-plant last-seq-is-deletion feed_reply.c \
-  's/(if \(f->ask == CFI_ASK_LIVE\) \{\n)/$1    (void)cfi_error_set(\&f->error, CHANGEFEED_ERR_NOTFOUND, "deleted");\n    cfi_feed_fatal(f);\n    return;\n/'
-plant ack-out-of-order-is-done window.c \
+plant seq-compared \
+  's/(case CFI_ROW_CHANGE:\n)/$1    if (held->row.seq.data != NULL \&\& f->resume.len != 0 \&\&\n        memcmp(held->row.seq.data, cfi_buf_data(\&f->resume), held->row.seq.len < f->resume.len ? held->row.seq.len : f->resume.len) < 0)\n      break;\n/'
+plant reset-skipped \
+  's/has_begun\(f\) \? difference\(f, ask\) : NULL/has_begun(f) ? NULL : difference(f, ask)/'
+plant last-seq-is-deletion \
+  's/(f->stats.pending = pending;\n  if \(f->main.ask == CFI_ASK_LIVE\) \{\n)/$1    (void)cfi_error_set(\&f->error, CHANGEFEED_ERR_NOTFOUND, "deleted");\n    cfi_feed_fatal(f);\n    return;\n/'
+plant ack-out-of-order-is-done \
   's/mark\(w, entry\);\n      retire\(w\);/for (size_t i = 0; i < w->count; i++) {\n        cfi_window_entry *e = entry_at(w, i);\n        if (!e->acked)\n          mark(w, e);\n        if (e == entry)\n          break;\n      }\n      retire(w);/'
-plant bucket-off bucket.c \
-  's/return b->level >= b->interval_ms \? 0 : b->interval_ms - b->level;/return 0;/'
-plant delay-beyond-maximum backoff.c \
+plant bucket-off \
+  's/return b->level >= level \? 0 : level - b->level;/return 0;/'
+plant delay-beyond-maximum \
   's/return value < b->max_ms \? value : b->max_ms;/return value * 4;/'
-plant live-by-assumption feed_reply.c \
+plant live-by-assumption \
   's/if \(more && f->set.descending == 0\)\n    return;//'
-plant stop-waits feed.c \
-  's/\(mail & CFI_MAIL_STOP\) != 0 &&/(mail \& CFI_MAIL_STOP) != 0 \&\& f->ask != CFI_ASK_LIVE \&\&/'
-plant later-is-taken feed_rows.c \
+plant stop-waits \
+  's/\(mail & CFI_MAIL_STOP\) == 0 \|\|/(mail \& CFI_MAIL_STOP) == 0 || f->main.ask == CFI_ASK_LIVE ||/'
+plant later-is-taken \
   's/(verdict == CHANGEFEED_CONTINUE \|\| verdict == CHANGEFEED_STOP)/$1 || verdict == CHANGEFEED_LATER/'
-plant last-seq-before-rows feed_rows.c \
-  's/if \(f->held_count == 0 && may_deliver\(f\) && after_rows\(f\)\)/if (may_deliver(f) \&\& after_rows(f))/'
-plant queue-without-limit feed_note.c \
+plant last-seq-before-rows \
+  's/if \(f->held_count == 0 && ((?:cfi_feed_)?may_deliver\(f\)) && after_rows\(f\)\)/if ($1 \&\& after_rows(f))/'
+plant queue-without-limit \
   's/f->blocked = true;\n    return false;/;/'
-plant deadline-without-credit feed_rows.c \
-  's/ \|\| credit\(f\) == 0\)\n    return CFI_NEVER;/)\n    return CFI_NEVER;/'
-plant progress-passes-rows window.c \
+plant deadline-without-credit \
+  's/ \|\| (?:cfi_feed_)?credit\(f\) == 0\)\n    return CFI_NEVER;/)\n    return CFI_NEVER;/'
+plant progress-passes-rows \
   's/ok = seq_store\(w->alloc, &entry_at\(w, w->count - 1\)->seq, seq\);/ok = set_position(w, seq);/'
+# Requests beside others: who is it, and does it know us?
+plant rows-before-confirmed \
+  's/f->tail = f->body_fault = f->renew = f->verified = false;/f->tail = f->body_fault = f->renew = false;\n  f->verified = true;/'
+plant identity-not-compared \
+  's/if \(comparable &&\n      !same_text/if (false \&\&\n      !same_text/'
+plant identity-kept-over-a-reset \
+  's/  forget_database\(f\);\n/  cfi_free(f->alloc, f->identity.marker);\n  f->identity.marker = NULL;\n/'
+plant marker-not-compared \
+  's/strcmp\(f->identity.marker, info.marker.data\) != 0/false/'
+plant session-check-skipped \
+  's/(static bool session_is_due\(const changefeed \*f\) \{\n)/$1  return false;\n/'
+plant uuid-ignored-after-fail-over \
+  's/(f->endpoint = \(f->endpoint \+ 1\) % \(f->endpoint_count \+ 1\);\n)  f->server_known = false;\n/$1/'
+plant never-home-again \
+  's/f->go_home = f->renew = true;/;/'
+plant now-not-pinned \
+  's/(\n +)\(!cfi_window_progress\(&f->window, seq\) \|\|\n +!cfi_feed_set_resume\(f, seq, true\)\)/$1(f->resume.len != 3 || memcmp(cfi_buf_data(\&f->resume), "now", 3) != 0) \&\&$1(!cfi_window_progress(\&f->window, seq) ||$1 !cfi_feed_set_resume(f, seq, true))/'
+plant damage-is-silent \
+  's/f->pending_reset = "checkpoint damaged";\n    rc = CHANGEFEED_OK;\n  \}\n  cfi_checkpoint_free/rc = CHANGEFEED_OK;\n  }\n  cfi_checkpoint_free/'
+# Positions in the database.
+plant save-over-another-follower \
+  's/(static bool is_ours\(const cfi_local[^)]*\) \{\n)/$1  return true;\n/'
+plant failed-save-is-one \
+  's/rc == CFI_INFO_OK && \(l->status == 201 \|\| l->status == 202\)/rc == CFI_INFO_OK/'
+plant any-404-is-no-position \
+  's/rc == CFI_INFO_OK && cfi_str_equal\(info.error, "not_found"\) &&/rc == CFI_INFO_OK \&\&/'
+plant saves-are-free \
+  's/  else\n    f->stats.unproductive\+\+;\n/  else\n    cfi_bucket_refund(\&f->bucket, cfi_feed_now(f));\n/'
 exit $failed
