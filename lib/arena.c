@@ -82,11 +82,6 @@ void cfi_arena_reset(cfi_arena *a) {
   use_block(a, a->blocks);
 }
 
-void cfi_arena_trim(cfi_arena *a) {
-  free_all(a, a->spare);
-  a->spare = NULL;
-}
-
 /* So that no more than half a block is lost at its end. */
 static bool is_large(const cfi_arena *a, size_t rounded) {
   return rounded > a->block_size / 2;

@@ -24,7 +24,7 @@ typedef struct cfi_arena {
 
 /* One block of block_size stays allocated between two texts. */
 void cfi_arena_init(cfi_arena *a, const cfi_alloc *alloc, size_t block_size);
-/* So many blocks stay, if they were needed, until cfi_arena_trim. */
+/* So many blocks stay, if they were needed, until cfi_arena_free. */
 void cfi_arena_keep(cfi_arena *a, size_t blocks);
 /* Lends memory of the caller's, aligned for any object, to an arena that holds
    nothing; it is used first, until the arena is reset or freed. */
@@ -32,8 +32,6 @@ void cfi_arena_lend(cfi_arena *a, void *space, size_t size);
 void cfi_arena_free(cfi_arena *a);
 /* Gives back every piece; keeps some blocks. */
 void cfi_arena_reset(cfi_arena *a);
-/* Frees the blocks that are not in use. */
-void cfi_arena_trim(cfi_arena *a);
 
 /* A piece for any kind of object; NULL without memory. */
 void *cfi_arena_get(cfi_arena *a, size_t size);

@@ -138,6 +138,7 @@ static void describe_request(const changefeed *f, const cfi_lane *l,
   request->cookie = l->ask != CFI_ASK_LOGIN ? f->cookie : NULL;
   request->authorization = f->authorization;
   request->send_password = f->username != NULL && f->set.session == 0;
+  request->streams = f->transport != CFI_TRANSPORT_LONGPOLL;
   /* A stream may run for hours: nothing beside it stays open meanwhile. */
   request->close_after = events || (side && f->main.ask == CFI_ASK_LIVE &&
                                     f->transport != CFI_TRANSPORT_LONGPOLL);

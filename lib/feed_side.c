@@ -147,6 +147,7 @@ static void on_done(changefeed *f) {
     cfi_feed_on_answer(f, &f->side);
     break;
   }
+  cfi_buf_clear(&f->side.reply, 0); /* the next may be far away */
 }
 
 static void on_silence(changefeed *f) {

@@ -38,6 +38,7 @@ typedef struct cfi_request {
   const char *authorization; /* value of that header, or NULL */
   bool send_password;        /* Basic authentication by username, password */
   bool close_after;          /* the connection cannot be used again */
+  bool streams; /* LIVE requests of this feed last, each in one response */
 } cfi_request;
 
 /* What the feed needs done: one main request at a time, and one beside it.

@@ -169,7 +169,7 @@ int cfi_loop_new(changefeed_loop **out, const changefeed_allocator *allocator) {
   loop->alloc = alloc;
   loop->clock = (cfi_clock){round_now, wall_now, loop};
   loop->owner = getpid();
-  loop->curl_due_ms = CFI_NEVER;
+  loop->curl_due_ms = loop->commons_due_ms = CFI_NEVER;
   cfi_ramp_init(loop);
   atomic_init(&loop->mail, NULL);
   atomic_init(&loop->stop, false);
@@ -194,6 +194,7 @@ void cfi_loop_free(changefeed_loop *loop) {
 
   while (loop->first != NULL)
     cfi_loop_destroy(loop->first, !loop->abandoned);
+  cfi_loop_close_commons(loop);
   drop_multi(loop);
   cfi_driver_free(loop->driver);
   cfi_free(&alloc, loop->heap);
@@ -273,10 +274,12 @@ static int wait_ms(const changefeed_loop *loop, int timeout_ms) {
 
   if (loop->ready != NULL || atomic_load(&loop->mail) != NULL)
     return 0;
-  if (loop->heap_count != 0 && loop->heap[0]->due_ms < due)
-    due = loop->heap[0]->due_ms;
+  if (loop->heap_count != 0 && loop->heap[0]->heap_ms < due)
+    due = loop->heap[0]->heap_ms;
   if (turn < due)
     due = turn;
+  if (loop->commons_due_ms < due)
+    due = loop->commons_due_ms;
   if (due == CFI_NEVER)
     return timeout_ms;
   wait = due > loop->now_ms ? due - loop->now_ms : 0;
@@ -330,6 +333,8 @@ int cfi_loop_round(changefeed_loop *loop, int timeout_ms) {
   cfi_loop_take_mail(loop);
   cfi_loop_wake_due(loop);
   cfi_ramp_expire(loop);
+  if (loop->now_ms >= loop->commons_due_ms)
+    cfi_loop_close_commons(loop);
   worked = cfi_loop_step_ready(loop) || worked;
   rearm(loop);
   return worked ? CHANGEFEED_OK : CHANGEFEED_TIMEOUT;

@@ -47,9 +47,13 @@ struct changefeed_loop {
   cfi_member *first;              /* all feeds */
   cfi_member *ready, *last_ready; /* those with something to do */
   size_t ready_count;
-  cfi_member **heap; /* by due_ms, the earliest first */
+  cfi_member **heap; /* by heap_ms, the earliest first */
   size_t heap_count, heap_cap;
   size_t member_count, alive; /* alive: not ended, not failed */
+  /* In a crowd: connections for short requests, and TLS sessions for streams,
+     which have a connection each. NULL: not needed now. */
+  CURLSH *commons, *sessions;
+  int64_t commons_due_ms;     /* nobody asks: they are closed then */
   _Atomic(cfi_member *) mail; /* a stack, pushed by any thread or signal */
   atomic_bool stop, woken;
   bool stepping;  /* a feed's step, and so callbacks, are on the stack */
@@ -75,6 +79,9 @@ struct cfi_member {
   cfi_member *ready_prev, *ready_next;
   bool is_ready, counted_over;
   int64_t due_ms;
+  /* Its place in the heap may be for an earlier time: a deadline that moves
+     away with each heartbeat moves nothing until that time has come. */
+  int64_t heap_ms;
   size_t heap_at; /* SIZE_MAX: not in the heap */
   cfi_member *mail_next;
   atomic_bool posted;
@@ -115,6 +122,8 @@ void cfi_loop_wake_due(changefeed_loop *loop);
 void cfi_loop_end_requests(changefeed_loop *loop);
 /* Makes libcurl's handle if there is none. */
 bool cfi_loop_make_multi(changefeed_loop *loop);
+/* Those that are not in use; the rest later. */
+void cfi_loop_close_commons(changefeed_loop *loop);
 void cfi_loop_destroy(cfi_member *m, bool save);
 
 /* loop_ramp.c */

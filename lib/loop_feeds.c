@@ -6,7 +6,15 @@
 
 #include "loop.h"
 
-enum { ROWS_PER_STEP = 256, SPARE_MS = 5 };
+enum {
+  ROWS_PER_STEP = 256,
+  SPARE_MS = 5,
+  COMMONS_MS = 2000,
+  /* So many feeds have connections each of its own, kept in a pool that takes
+     10 KB. In a larger crowd, those that follow streams share connections for
+     what is short, and each has one for its stream. */
+  CROWD = 64
+};
 
 cfi_member *cfi_loop_member(const changefeed *feed) { return feed->host; }
 
@@ -18,7 +26,7 @@ static void place(changefeed_loop *loop, size_t at, cfi_member *m) {
 }
 
 static void sift_up(changefeed_loop *loop, size_t at, cfi_member *m) {
-  while (at != 0 && loop->heap[(at - 1) / 2]->due_ms > m->due_ms) {
+  while (at != 0 && loop->heap[(at - 1) / 2]->heap_ms > m->heap_ms) {
     place(loop, at, loop->heap[(at - 1) / 2]);
     at = (at - 1) / 2;
   }
@@ -32,9 +40,9 @@ static void sift_down(changefeed_loop *loop, size_t at, cfi_member *m) {
     if (child >= loop->heap_count)
       break;
     if (child + 1 < loop->heap_count &&
-        loop->heap[child + 1]->due_ms < loop->heap[child]->due_ms)
+        loop->heap[child + 1]->heap_ms < loop->heap[child]->heap_ms)
       child++;
-    if (loop->heap[child]->due_ms >= m->due_ms)
+    if (loop->heap[child]->heap_ms >= m->heap_ms)
       break;
     place(loop, at, loop->heap[child]);
     at = child;
@@ -61,21 +69,18 @@ static void heap_remove(cfi_member *m) {
 static void set_due(cfi_member *m, int64_t due_ms) {
   changefeed_loop *loop = m->loop;
 
+  m->due_ms = due_ms;
   if (due_ms == CFI_NEVER) {
-    m->due_ms = due_ms;
     heap_remove(m);
     return;
   }
   if (m->heap_at == SIZE_MAX) {
-    m->due_ms = due_ms;
+    m->heap_ms = due_ms;
     sift_up(loop, loop->heap_count++, m);
-    return;
+  } else if (due_ms < m->heap_ms) {
+    m->heap_ms = due_ms;
+    sift_up(loop, m->heap_at, m);
   }
-  if (due_ms == m->due_ms)
-    return;
-  m->due_ms = due_ms;
-  sift_up(loop, m->heap_at, m);
-  sift_down(loop, m->heap_at, m);
 }
 
 /* ---- ready feeds ---- */
@@ -140,9 +145,14 @@ void cfi_loop_take_mail(changefeed_loop *loop) {
 }
 
 void cfi_loop_wake_due(changefeed_loop *loop) {
-  while (loop->heap_count != 0 && loop->heap[0]->due_ms <= loop->now_ms) {
+  while (loop->heap_count != 0 && loop->heap[0]->heap_ms <= loop->now_ms) {
     cfi_member *m = loop->heap[0];
 
+    if (m->due_ms > loop->now_ms) {
+      m->heap_ms = m->due_ms;
+      sift_down(loop, 0, m);
+      continue;
+    }
     heap_remove(m);
     m->due_ms = CFI_NEVER;
     cfi_loop_make_ready(m);
@@ -160,7 +170,27 @@ static void free_transfers(cfi_member *m) {
   cfi_ramp_leave(m);
   cfi_transfer_free(&m->side);
   cfi_transfer_free(&m->main);
-  cfi_transfer_free_pool(&m->pool);
+  (void)cfi_transfer_free_pool(&m->pool);
+}
+
+void cfi_loop_close_commons(changefeed_loop *loop) {
+  bool closed = cfi_transfer_free_pool(&loop->commons);
+
+  if (loop->alive == 0)
+    closed = cfi_transfer_free_pool(&loop->sessions) && closed;
+  /* A short request may be reading its answer still. */
+  loop->commons_due_ms =
+      closed ? CFI_NEVER : cfi_clock_after(loop->now_ms, COMMONS_MS);
+}
+
+/* Connections in common are for those who come soon. */
+static void look_after_commons(changefeed_loop *loop) {
+  if (loop->alive == 0)
+    cfi_loop_close_commons(loop);
+  else if (loop->ramp.held != 0 || loop->commons == NULL)
+    loop->commons_due_ms = CFI_NEVER;
+  else if (loop->commons_due_ms == CFI_NEVER)
+    loop->commons_due_ms = cfi_clock_after(loop->now_ms, COMMONS_MS);
 }
 
 static void after_step(cfi_member *m, bool more) {
@@ -177,6 +207,7 @@ static void after_step(cfi_member *m, bool more) {
     free_transfers(m);
   }
   cfi_ramp_settle(m);
+  look_after_commons(loop);
   if (more)
     cfi_loop_make_ready(m);
   set_due(m, cfi_feed_deadline(f));
@@ -245,11 +276,29 @@ static cfi_transfer *transfer_of(void *ctx, bool side) {
 
 static bool admit(void *host, int kind) { return cfi_ramp_admit(host, kind); }
 
+static void choose_pool(cfi_member *m, cfi_transfer *t,
+                        const cfi_request *request) {
+  changefeed_loop *loop = m->loop;
+  bool stream = request->ask == CFI_ASK_LIVE;
+
+  /* A pool in use stays until its last request is over. */
+  t->crowded = request->streams && loop->member_count > CROWD &&
+               ((!m->main.active && !m->side.active) || m->pool == NULL);
+  t->alone = t->crowded && stream;
+  t->pool = t->alone ? &loop->sessions : t->crowded ? &loop->commons : &m->pool;
+  if (t->crowded)
+    (void)cfi_transfer_free_pool(&m->pool);
+}
+
 static int world_start(void *ctx, const cfi_request *request,
                        cfi_error *error) {
-  if (!cfi_loop_make_multi(((cfi_member *)ctx)->loop))
+  cfi_member *m = ctx;
+  cfi_transfer *t = transfer_of(m, request->side);
+
+  if (!cfi_loop_make_multi(m->loop))
     return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
-  return cfi_transfer_start(transfer_of(ctx, request->side), request, error);
+  choose_pool(m, t, request);
+  return cfi_transfer_start(t, request, error);
 }
 
 static void world_cancel(void *ctx, bool side) {
@@ -352,6 +401,7 @@ void cfi_loop_destroy(cfi_member *m, bool save) {
     loop->alive--;
   cfi_feed_free(m->feed, save);
   free_transfers(m);
+  look_after_commons(loop);
   cfi_free(&loop->alloc, m);
 }
 

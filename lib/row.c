@@ -378,4 +378,4 @@ cfi_row_kind cfi_row_parse(cfi_row_parser *p, cfi_row_source source,
 
 void cfi_row_reset(cfi_row_parser *p) { cfi_arena_reset(&p->texts); }
 
-void cfi_row_rest(cfi_row_parser *p) { cfi_arena_trim(&p->texts); }
+void cfi_row_rest(cfi_row_parser *p) { cfi_arena_free(&p->texts); }

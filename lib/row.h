@@ -62,8 +62,7 @@ cfi_row_kind cfi_row_parse_by_json(cfi_row_parser *p, cfi_row_source source,
 /* Forgets all rows parsed so far; keeps the memory of a batch of ordinary rows
    for the next one. */
 void cfi_row_reset(cfi_row_parser *p);
-/* No row is expected soon: gives back what reset keeps, but for that of one
-   row. */
+/* No row is expected soon: gives back what reset keeps. */
 void cfi_row_rest(cfi_row_parser *p);
 
 #endif

@@ -24,15 +24,14 @@ void cfi_transfer_init(cfi_transfer *t, const cfi_alloc *alloc, CURLM **multi,
 
 void cfi_transfer_free(cfi_transfer *t) { cfi_transfer_cancel(t); }
 
-void cfi_transfer_free_pool(CURLSH **pool) {
-  /* Fails only while a handle uses it. */
-  if (*pool != NULL)
-    (void)curl_share_cleanup(*pool);
+bool cfi_transfer_free_pool(CURLSH **pool) {
+  if (*pool != NULL && curl_share_cleanup(*pool) != CURLSHE_OK)
+    return false;
   *pool = NULL;
+  return true;
 }
 
-/* Connections and TLS sessions of this feed alone: when it ends, they end. */
-static bool make_pool(CURLSH **pool) {
+static bool make_pool(CURLSH **pool, bool connections) {
   CURLSH *made;
 
   if (*pool != NULL)
@@ -40,8 +39,9 @@ static bool make_pool(CURLSH **pool) {
   made = curl_share_init();
   if (made == NULL)
     return false;
-  if (curl_share_setopt(made, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) !=
-          CURLSHE_OK ||
+  if ((connections &&
+       curl_share_setopt(made, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) !=
+           CURLSHE_OK) ||
       curl_share_setopt(made, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) !=
           CURLSHE_OK) {
     (void)curl_share_cleanup(made);
@@ -52,7 +52,7 @@ static bool make_pool(CURLSH **pool) {
 }
 
 static bool make_handles(cfi_transfer *t) {
-  if (!make_pool(t->pool))
+  if (!make_pool(t->pool, !t->alone))
     return false;
   t->easy = curl_easy_init();
   return t->easy != NULL &&

@@ -22,17 +22,19 @@ typedef struct cfi_transfer {
   const cfi_alloc *alloc;
   CURLM **multi; /* the loop's, which it makes anew after trouble */
   CURL *easy;    /* NULL until the first request */
-  CURLSH **pool; /* shared with the other transfer of the feed */
+  CURLSH **pool; /* shared with other transfers; may change before start */
   cfi_sockets sockets;
   changefeed *feed;
   cfi_lane *lane; /* of the feed */
   struct curl_slist *headers;
   struct curl_slist *last_plain; /* those behind it are for one origin only */
   bool active;                   /* added to multi */
-  bool refused;                  /* the feed had no room: libcurl is paused */
-  bool failed;                   /* the write callback gave up: no memory */
-  bool login;                    /* the body is a secret */
-  bool connected;                /* the request went out once */
+  bool crowded;   /* of many feeds: takes little memory; set before start */
+  bool alone;     /* on a connection that is used for nothing else; likewise */
+  bool refused;   /* the feed had no room: libcurl is paused */
+  bool failed;    /* the write callback gave up: no memory */
+  bool login;     /* the body is a secret */
+  bool connected; /* the request went out once */
   bool head_noted;
   bool held_back; /* not twice, for the rate limit's sake */
   bool moving;    /* this answer is a redirect that is followed */
@@ -50,8 +52,8 @@ void cfi_transfer_init(cfi_transfer *t, const cfi_alloc *alloc, CURLM **multi,
                        CURLSH **pool, const cfi_sockets *sockets);
 /* Ends a request under way and frees the handle. May be called again. */
 void cfi_transfer_free(cfi_transfer *t);
-/* Closes the connections, when no transfer uses them any more. */
-void cfi_transfer_free_pool(CURLSH **pool);
+/* Closes the connections. False: a transfer uses them still. */
+bool cfi_transfer_free_pool(CURLSH **pool);
 
 int cfi_transfer_start(cfi_transfer *t, const cfi_request *request,
                        cfi_error *error);

@@ -5,7 +5,11 @@
 
 #include <string.h>
 
-enum { LIVE_BUFFER = 64 * 1024, SMALL_BUFFER = 1024 };
+enum {
+  LIVE_BUFFER = 64 * 1024,
+  CROWDED_BUFFER = 16 * 1024,
+  SMALL_BUFFER = 1024
+};
 
 static CURLcode set_way(cfi_transfer *t) {
   const cfi_settings *s = &t->feed->set;
@@ -96,10 +100,12 @@ static CURLcode set_headers(cfi_transfer *t, const cfi_request *request) {
 
 /* What is past comes as fast as the wire allows; thousands of feeds that wait
    for what comes need little. */
-static long buffer_size(const cfi_settings *s, cfi_ask ask) {
+static long buffer_size(const cfi_transfer *t, cfi_ask ask) {
+  const cfi_settings *s = &t->feed->set;
   int64_t most = ask == CFI_ASK_CATCHUP ? INT64_MAX
-                 : ask == CFI_ASK_LIVE  ? LIVE_BUFFER
-                                        : SMALL_BUFFER;
+                 : ask != CFI_ASK_LIVE  ? SMALL_BUFFER
+                 : t->crowded           ? CROWDED_BUFFER
+                                        : LIVE_BUFFER;
 
   return (long)(s->receive_buffer_bytes < most ? s->receive_buffer_bytes
                                                : most);
@@ -116,9 +122,11 @@ static CURLcode set_request(cfi_transfer *t, const cfi_request *request) {
     if (request->put)
       CFI_SET(CURLOPT_CUSTOMREQUEST, "PUT");
   }
-  if (request->close_after)
+  if (t->alone)
+    CFI_SET(CURLOPT_FRESH_CONNECT, 1L);
+  if (t->alone || (request->close_after && !t->crowded))
     CFI_SET(CURLOPT_FORBID_REUSE, 1L);
-  CFI_SET(CURLOPT_BUFFERSIZE, buffer_size(&t->feed->set, request->ask));
+  CFI_SET(CURLOPT_BUFFERSIZE, buffer_size(t, request->ask));
   return rc;
 }
 
