@@ -112,7 +112,15 @@ int changefeed_next(changefeed *feed, int timeout_ms,
 
 /* ---- any thread ---- */
 
+/* With auto_ack there is nothing to do, for a row that has been delivered. */
+static bool was_shown(const changefeed *feed, uint64_t ordinal) {
+  return ordinal != 0 &&
+         ordinal <= atomic_load_explicit(&feed->shown, memory_order_relaxed);
+}
+
 int changefeed_ack(changefeed *feed, uint64_t ordinal) {
+  if (feed != NULL && feed->set.auto_ack != 0)
+    return was_shown(feed, ordinal) ? CHANGEFEED_OK : CHANGEFEED_ERR_INVALID;
   if (feed == NULL || !cfi_window_ack(&feed->window, ordinal))
     return CHANGEFEED_ERR_INVALID;
   atomic_fetch_or(&feed->mail, (unsigned)CFI_MAIL_ACK);
@@ -121,6 +129,8 @@ int changefeed_ack(changefeed *feed, uint64_t ordinal) {
 }
 
 int changefeed_ack_one(changefeed *feed, uint64_t ordinal) {
+  if (feed != NULL && feed->set.auto_ack != 0)
+    return was_shown(feed, ordinal) ? CHANGEFEED_OK : CHANGEFEED_ERR_INVALID;
   if (feed == NULL || !cfi_window_ack_one(&feed->window, ordinal))
     return CHANGEFEED_ERR_INVALID;
   atomic_fetch_or(&feed->mail, (unsigned)CFI_MAIL_ACK);
@@ -167,6 +177,7 @@ void *changefeed_get_user(const changefeed *feed) {
 /* ---- the loop's thread ---- */
 
 static int save_in_database(changefeed *feed) {
+  cfi_feed_settle(feed);
   if (!cfi_feed_has_unsaved(feed))
     return CHANGEFEED_OK;
   if (cfi_feed_over(feed))
@@ -221,8 +232,8 @@ int changefeed_get_stats(const changefeed *feed, changefeed_stats *stats) {
 
   if (feed == NULL || stats == NULL || stats->size < sizeof stats->size)
     return CHANGEFEED_ERR_INVALID;
-  /* Looking takes the lock and changes nothing. */
-  view = cfi_window_look(&((changefeed *)(uintptr_t)feed)->window);
+  cfi_feed_settle((changefeed *)(uintptr_t)feed); /* changes nothing seen */
+  view = cfi_window_look(&feed->window);
   all = feed->stats;
   all.acked = view.acked;
   all.unacked = view.unacked;
@@ -246,6 +257,8 @@ changefeed_str changefeed_position(const changefeed *feed) {
   size_t len = 0;
   char *copy;
 
+  if (f != NULL)
+    cfi_feed_settle(f);
   if (f == NULL || !cfi_window_position(&f->window, &copy, &len))
     return none;
   cfi_free(f->alloc, f->position_copy);

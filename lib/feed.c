@@ -355,6 +355,7 @@ int cfi_feed_new(changefeed **out, const changefeed_options *options,
   f->base_state = CHANGEFEED_STATE_CONNECTING;
   atomic_init(&f->mail, 0);
   atomic_init(&f->paused, false);
+  atomic_init(&f->shown, 0);
   atomic_init(&f->shown_state, CHANGEFEED_STATE_CONNECTING);
   rc = build(f, options, error);
   if (rc != CHANGEFEED_OK) {

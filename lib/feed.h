@@ -95,7 +95,8 @@ struct changefeed {
   /* any thread */
   atomic_uint mail;
   atomic_bool paused;
-  atomic_int shown_state; /* what get_state answers */
+  atomic_int shown_state;  /* what get_state answers */
+  _Atomic(uint64_t) shown; /* the last ordinal the application has seen */
 
   /* life */
   cfi_phase phase;
@@ -168,6 +169,8 @@ struct changefeed {
   cfi_buf resume;    /* where the next request starts: the last row taken */
   bool resume_own;   /* came from the server, not from the caller */
   uint64_t begun_at; /* the ordinal when this history began */
+  uint64_t due_rows; /* taken, and not noted in resume and window yet */
+  changefeed_str due_seq; /* of the last of them that has one; in rows */
   cfi_window window;
   cfi_repeat repeat;
   bool caught_up;
@@ -180,6 +183,7 @@ struct changefeed {
   bool has_store;
   uint64_t stored_rows; /* acknowledged before this run */
   uint64_t saved_moves, saved_acked;
+  uint64_t looked_at; /* the ordinal when it was last asked: is a save due? */
   int64_t unsaved_ms; /* since when the position is not saved; CFI_NEVER */
   int64_t save_at_ms; /* after a failed save: not before */
   cfi_backoff save_backoff;
@@ -368,11 +372,28 @@ bool cfi_feed_rows_waiting(const changefeed *f);
 void cfi_feed_clear_rows(changefeed *f);
 int64_t cfi_feed_batch_due_ms(const changefeed *f);
 
+void cfi_feed_drop_front(changefeed *f);
+bool cfi_feed_body_over(const changefeed *f);
+void cfi_feed_body_fault(changefeed *f, int code, const char *what,
+                         const char *detail);
+
+/* feed_deliver.c */
+bool cfi_feed_may_deliver(const changefeed *f);
+bool cfi_feed_batch_is_ripe(const changefeed *f, size_t most);
+/* At most count of the held rows; 0: none may be delivered now. */
+size_t cfi_feed_deliver(changefeed *f, size_t count);
+
 /* feed_taken.c */
-/* The rows held first are the application's now. */
-void cfi_feed_taken(changefeed *f, size_t count, bool acked);
-/* Before delivery: flags of the row held last; tells runs of repeats. */
+/* A held row is the application's now. */
+void cfi_feed_take(changefeed *f, const cfi_held *held);
+/* So many rows were taken: they are not held any more. */
+void cfi_feed_taken(changefeed *f, size_t count);
+/* Notes the place behind the rows taken so far: before it is looked at, and
+   before their texts go. */
+void cfi_feed_settle(changefeed *f);
+/* When a row is held, and when it is delivered. */
 void cfi_feed_judge(changefeed *f, cfi_held *held);
+void cfi_feed_judge_repeat(changefeed *f, cfi_held *held);
 void cfi_feed_end_repeats(changefeed *f);
 
 /* feed_position.c */

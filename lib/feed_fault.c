@@ -12,6 +12,7 @@ void cfi_feed_drop_request(changefeed *f) {
   if (f->phase != CFI_PHASE_ACTIVE)
     return;
   cfi_side_drop_checks(f);
+  cfi_feed_settle(f);
   cfi_feed_account(f);
   f->phase = CFI_PHASE_WAIT;
   f->begin_ms = CFI_NEVER;

@@ -334,10 +334,12 @@ static void on_saved(changefeed *f, const cfi_lane *l) {
     on_conflict(f);
     return;
   }
-  if (l->status == 401 || l->status == 403 || l->status == 405)
+  if (l->status == 401 || l->status == 403 || l->status == 405) {
     on_refused(f, l->status);
-  else
-    failed(f);
+    return;
+  }
+  f->local->hopeless = false; /* that was something else */
+  failed(f);
 }
 
 static bool is_ours(const cfi_local *l, const cfi_couch_doc *doc) {

@@ -92,6 +92,7 @@ int cfi_feed_save(changefeed *f, cfi_error *error) {
   cfi_buf record;
   int rc;
 
+  cfi_feed_settle(f);
   if (!cfi_feed_keeps_position(f) || f->local != NULL ||
       f->window.alloc == NULL || !cfi_feed_has_unsaved(f))
     return CHANGEFEED_OK;
@@ -141,6 +142,8 @@ bool cfi_feed_save_is_due(const changefeed *f) {
 void cfi_feed_save_if_due(changefeed *f) {
   cfi_error error;
 
+  cfi_feed_settle(f);
+  f->looked_at = f->ordinal;
   if (!cfi_feed_keeps_position(f))
     return;
   if (!cfi_feed_has_unsaved(f)) {

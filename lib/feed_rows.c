@@ -7,15 +7,23 @@
 
 #include "feed.h"
 
-enum { QUEUE_KEEP = 64 * 1024 };
+enum { QUEUE_KEEP = 64 * 1024, AHEAD_ROWS = 64, AHEAD_BYTES = 64 * 1024 };
 
 /* ---- room for held rows ---- */
 
+/* How many rows are taken apart before the first of them is delivered. */
 static size_t batch_size(const changefeed *f) {
-  uint64_t most =
-      f->callbacks.on_batch != NULL ? (uint64_t)f->set.batch_max : 1;
+  uint64_t most = f->callbacks.on_batch != NULL ? (uint64_t)f->set.batch_max
+                  : f->pull                     ? 1
+                                                : AHEAD_ROWS;
 
   return (size_t)(most < f->limit_left ? most : f->limit_left);
+}
+
+/* What is taken apart takes memory beside the queue. */
+static bool is_far_ahead(const changefeed *f) {
+  return f->callbacks.on_batch == NULL && f->held_count != 0 &&
+         f->frame.pos - f->held[0].offset >= AHEAD_BYTES;
 }
 
 static bool grow_held(changefeed *f) {
@@ -44,8 +52,12 @@ static bool grow_held(changefeed *f) {
 
 /* ---- from bytes to held rows ---- */
 
-static void body_fault(changefeed *f, int code, const char *what,
-                       const char *detail) {
+bool cfi_feed_body_over(const changefeed *f) {
+  return f->body_fault || f->ending || f->tail;
+}
+
+void cfi_feed_body_fault(changefeed *f, int code, const char *what,
+                         const char *detail) {
   (void)cfi_error_set(&f->error, code, "reading the changes of %s: %s%s",
                       cfi_feed_where(f)->shown, what, detail);
   f->error.pub.http_status = f->main.status;
@@ -65,10 +77,11 @@ static void body_error(changefeed *f, const cfi_row *row) {
 
 static bool end_of_feed(changefeed *f, const cfi_row *row, bool list) {
   if (list && !row->has_results)
-    body_fault(f, CHANGEFEED_ERR_PROTOCOL,
-               "a JSON object without \"results\" is not a feed", "");
+    cfi_feed_body_fault(f, CHANGEFEED_ERR_PROTOCOL,
+                        "a JSON object without \"results\" is not a feed", "");
   else if (row->last_seq.data == NULL && list)
-    body_fault(f, CHANGEFEED_ERR_PROTOCOL, "the list has no \"last_seq\"", "");
+    cfi_feed_body_fault(f, CHANGEFEED_ERR_PROTOCOL,
+                        "the list has no \"last_seq\"", "");
   if (f->body_fault)
     return false;
   f->ending = true;
@@ -97,15 +110,15 @@ static void take_row(changefeed *f, const char *text,
   cfi_held *held;
 
   if (!grow_held(f)) {
-    body_fault(f, CHANGEFEED_ERR_NOMEM, "no memory for a row", "");
+    cfi_feed_body_fault(f, CHANGEFEED_ERR_NOMEM, "no memory for a row", "");
     return;
   }
   held = &f->held[f->held_count];
   switch (parse_row(f, text, item, &held->row)) {
   case CFI_ROW_CHANGE:
     if (item->stray || list) {
-      body_fault(f, CHANGEFEED_ERR_PROTOCOL, "a row stands where none belongs",
-                 "");
+      cfi_feed_body_fault(f, CHANGEFEED_ERR_PROTOCOL,
+                          "a row stands where none belongs", "");
     } else {
       f->held_count++;
       held->offset = item->offset;
@@ -117,8 +130,8 @@ static void take_row(changefeed *f, const char *text,
     break;
   case CFI_ROW_END:
     if (item->stray)
-      body_fault(f, CHANGEFEED_ERR_PROTOCOL, "an end stands where none belongs",
-                 "");
+      cfi_feed_body_fault(f, CHANGEFEED_ERR_PROTOCOL,
+                          "an end stands where none belongs", "");
     else
       (void)end_of_feed(f, &held->row, list);
     break;
@@ -126,11 +139,11 @@ static void take_row(changefeed *f, const char *text,
     body_error(f, &held->row);
     break;
   case CFI_ROW_BAD:
-    body_fault(f, CHANGEFEED_ERR_PROTOCOL,
-               "a row cannot be read: ", held->row.why);
+    cfi_feed_body_fault(f, CHANGEFEED_ERR_PROTOCOL,
+                        "a row cannot be read: ", held->row.why);
     break;
   case CFI_ROW_NOMEM:
-    body_fault(f, CHANGEFEED_ERR_NOMEM, "no memory for a row", "");
+    cfi_feed_body_fault(f, CHANGEFEED_ERR_NOMEM, "no memory for a row", "");
     break;
   }
 }
@@ -140,7 +153,7 @@ static void take_tail(changefeed *f) {
   cfi_frame_item item = {.len = text.len};
 
   if (text.data == NULL)
-    body_fault(f, CHANGEFEED_ERR_NOMEM, "no memory for a row", "");
+    cfi_feed_body_fault(f, CHANGEFEED_ERR_NOMEM, "no memory for a row", "");
   else
     take_row(f, text.data, &item, true);
 }
@@ -160,188 +173,38 @@ static bool frame_one(changefeed *f) {
     take_tail(f);
     break;
   case CFI_FRAME_BAD:
-    body_fault(f, CHANGEFEED_ERR_PROTOCOL, "this is not a feed: ", item.why);
+    cfi_feed_body_fault(f, CHANGEFEED_ERR_PROTOCOL,
+                        "this is not a feed: ", item.why);
     break;
   case CFI_FRAME_TOO_LONG:
-    body_fault(f, CHANGEFEED_ERR_LIMIT, "a row is longer than max_row_bytes",
-               "");
+    cfi_feed_body_fault(f, CHANGEFEED_ERR_LIMIT,
+                        "a row is longer than max_row_bytes", "");
     break;
   case CFI_FRAME_TOO_DEEP:
-    body_fault(f, CHANGEFEED_ERR_LIMIT,
-               "a row is nested deeper than "
-               "max_depth",
-               "");
+    cfi_feed_body_fault(f, CHANGEFEED_ERR_LIMIT,
+                        "a row is nested deeper than "
+                        "max_depth",
+                        "");
     break;
   case CFI_FRAME_NOMEM:
-    body_fault(f, CHANGEFEED_ERR_NOMEM, "no memory for a row", "");
+    cfi_feed_body_fault(f, CHANGEFEED_ERR_NOMEM, "no memory for a row", "");
     break;
   }
   return true;
-}
-
-static bool body_over(const changefeed *f) {
-  return f->body_fault || f->ending || f->tail;
 }
 
 static void fill(changefeed *f) {
   size_t most = batch_size(f);
 
-  while (f->held_count < most && !body_over(f) && frame_one(f)) {
+  while (f->held_count < most && !is_far_ahead(f) && !cfi_feed_body_over(f) &&
+         frame_one(f)) {
   }
-}
-
-/* ---- delivery ---- */
-
-static bool may_deliver(const changefeed *f) {
-  return f->verified && !f->closing && !f->lent &&
-         f->phase == CFI_PHASE_ACTIVE && !cfi_local_is_behind(f) &&
-         !atomic_load_explicit(&f->paused, memory_order_relaxed) &&
-         (atomic_load_explicit(&f->mail, memory_order_relaxed) &
-          CFI_MAIL_STOP) == 0 &&
-         (f->halt == NULL ||
-          !atomic_load_explicit(f->halt, memory_order_relaxed));
-}
-
-/* Rows not acknowledged are credit taken. */
-static size_t credit(const changefeed *f) {
-  uint64_t unacked;
-
-  if (f->set.auto_ack != 0)
-    return SIZE_MAX;
-  unacked = cfi_window_look(&f->window).unacked;
-  return unacked >= (uint64_t)f->set.max_unacked
-             ? 0
-             : (size_t)((uint64_t)f->set.max_unacked - unacked);
-}
-
-int64_t cfi_feed_batch_due_ms(const changefeed *f) {
-  if (f->held_count == 0 || f->callbacks.on_batch == NULL ||
-      f->set.batch_delay_ms == 0 || !may_deliver(f) || credit(f) == 0)
-    return CFI_NEVER; /* or an acknowledgement will come, with a step */
-  return f->held_ms + f->set.batch_delay_ms;
-}
-
-static bool batch_is_ripe(const changefeed *f, size_t most) {
-  return f->held_count >= most || f->set.batch_delay_ms == 0 || body_over(f) ||
-         f->main.done || f->blocked ||
-         cfi_feed_now(f) >= f->held_ms + f->set.batch_delay_ms;
-}
-
-/* Makes what the application sees of the first held rows. The byte behind each
-   row is a separator, or the queue's spare one: it lends its place to a '\0'
-   while the callback runs. */
-static void expose(changefeed *f, size_t count) {
-  char *data = cfi_buf_data(&f->queue);
-
-  for (size_t i = 0; i < count; i++) {
-    const cfi_held *h = &f->held[i];
-    changefeed_change *c = &f->changes[i];
-
-    c->ordinal = f->ordinal + 1 + i;
-    c->seq = h->row.seq;
-    c->id = h->row.id;
-    c->revs = h->row.revs;
-    c->rev_count = h->row.rev_count;
-    c->row.data = data + h->offset;
-    c->row.len = h->len;
-    c->doc.data =
-        h->row.doc_len != 0 ? data + h->offset + h->row.doc_offset : NULL;
-    c->doc.len = h->row.doc_len;
-    c->flags = h->flags;
-    f->change_list[i] = c;
-    f->behind[i] = data[h->offset + h->len];
-    data[h->offset + h->len] = '\0';
-  }
-}
-
-static void unexpose(changefeed *f, size_t count) {
-  char *data = cfi_buf_data(&f->queue);
-
-  for (size_t i = 0; i < count; i++)
-    data[f->held[i].offset + f->held[i].len] = f->behind[i];
-}
-
-/* Acknowledgements may come while the callback runs, so the window knows the
-   rows before. */
-static bool push_window(changefeed *f, size_t count) {
-  for (size_t i = 0; i < count; i++)
-    if (!cfi_window_push(&f->window, f->ordinal + 1 + i, f->held[i].row.seq)) {
-      while (i-- != 0)
-        cfi_window_pop(&f->window, f->ordinal + 1 + i);
-      body_fault(f, CHANGEFEED_ERR_NOMEM, "no memory for a row", "");
-      return false;
-    }
-  return true;
-}
-
-static void pop_window(changefeed *f, size_t count) {
-  while (count-- != 0)
-    cfi_window_pop(&f->window, f->ordinal + 1 + count);
-}
-
-static int call(changefeed *f, size_t count) {
-  int verdict;
-
-  f->depth++;
-  if (f->callbacks.on_batch != NULL)
-    verdict =
-        f->callbacks.on_batch(f, f->change_list, count, f->callbacks.user);
-  else
-    verdict = f->callbacks.on_change(f, f->changes, f->callbacks.user);
-  f->depth--;
-  return verdict;
-}
-
-static void give_up(changefeed *f, int verdict) {
-  (void)cfi_error_set(&f->error, CHANGEFEED_ERR_CALLBACK,
-                      "the application gave up (%d) at a row of %s", verdict,
-                      cfi_feed_where(f)->shown);
-  cfi_feed_fatal(f);
-}
-
-/* Another thread may have called changefeed_resume before the callback could
-   answer. */
-static void pause_for_later(changefeed *f) {
-  atomic_store(&f->paused, true);
-  if ((atomic_load(&f->mail) & CFI_MAIL_RESUME) != 0)
-    atomic_store(&f->paused, false);
-}
-
-static void deliver(changefeed *f, size_t count) {
-  bool manual = f->set.auto_ack == 0;
-  int verdict;
-
-  if (manual && !push_window(f, count)) {
-    cfi_feed_fault(f); /* these rows, too, are asked for again */
-    return;
-  }
-  /* Looked at first: an atomic change costs as much as half of the row. */
-  if ((atomic_load_explicit(&f->mail, memory_order_relaxed) &
-       CFI_MAIL_RESUME) != 0)
-    (void)atomic_fetch_and(&f->mail, ~(unsigned)CFI_MAIL_RESUME);
-  expose(f, count);
-  verdict = call(f, count);
-  unexpose(f, count);
-  if (verdict == CHANGEFEED_CONTINUE || verdict == CHANGEFEED_STOP) {
-    cfi_feed_taken(f, count, !manual);
-    if (verdict == CHANGEFEED_STOP && !f->closing)
-      cfi_feed_finish(f, CHANGEFEED_STATE_ENDED);
-    return;
-  }
-  if (manual)
-    pop_window(f, count);
-  if (f->closing)
-    return;
-  if (verdict == CHANGEFEED_LATER)
-    pause_for_later(f);
-  else
-    give_up(f, verdict);
 }
 
 /* ---- the queue ---- */
 
 /* Gives room back to the connection. */
-static void drop_front(changefeed *f) {
+void cfi_feed_drop_front(changefeed *f) {
   size_t n = cfi_frame_unneeded(&f->frame);
 
   if (f->held_count != 0 && f->held[0].offset < n)
@@ -352,8 +215,9 @@ static void drop_front(changefeed *f) {
     for (size_t i = 0; i < f->held_count; i++)
       f->held[i].offset -= n;
   }
+  /* In its stride it keeps its size; only what a huge row took goes back. */
   if (f->queue.len == 0)
-    cfi_buf_clear(&f->queue, QUEUE_KEEP);
+    cfi_buf_clear(&f->queue, (size_t)f->set.max_queue_bytes);
   if (!f->blocked || f->queue.len > f->queue_limit / 2)
     return;
   f->blocked = false;
@@ -379,6 +243,7 @@ static void widen(changefeed *f) {
 void cfi_feed_clear_rows(changefeed *f) {
   if (f->lent)
     return; /* its bytes are in the application's hands */
+  cfi_feed_settle(f);
   f->held_count = 0;
   f->body_fault = f->ending = false;
   cfi_buf_clear(&f->queue, QUEUE_KEEP);
@@ -393,34 +258,6 @@ bool cfi_feed_rows_waiting(const changefeed *f) {
           f->main.status == 200 && cfi_lane_asks_rows(&f->main) && !f->tail);
 }
 
-/* ---- pull ---- */
-
-/* The row lent last is the application's for good. */
-static void give_back(changefeed *f) {
-  unexpose(f, 1);
-  f->lent = false;
-  f->byte_ms = cfi_feed_now(f); /* the silence was ours */
-  cfi_feed_taken(f, 1, f->set.auto_ack != 0);
-  if (f->phase == CFI_PHASE_OVER)
-    cfi_feed_clear_rows(f);
-  else
-    drop_front(f);
-}
-
-const changefeed_change *cfi_feed_lend(changefeed *f) {
-  if (f->lent)
-    give_back(f);
-  if (f->held_count == 0 || !may_deliver(f) || credit(f) == 0)
-    return NULL;
-  if (f->set.auto_ack == 0 && !push_window(f, 1)) {
-    cfi_feed_fault(f);
-    return NULL;
-  }
-  expose(f, 1);
-  f->lent = true;
-  return f->changes;
-}
-
 /* ---- the round ---- */
 
 static bool after_rows(changefeed *f) {
@@ -432,6 +269,7 @@ static bool after_rows(changefeed *f) {
   }
   if (!f->ending)
     return false;
+  cfi_feed_settle(f);
   seq = f->ending_seq;
   cfi_feed_end_repeats(f);
   if (f->closing || cfi_feed_gone(f))
@@ -440,7 +278,8 @@ static bool after_rows(changefeed *f) {
   if (seq.data != NULL && f->set.descending == 0 &&
       (!cfi_window_progress(&f->window, seq) ||
        !cfi_feed_set_resume(f, seq, true))) {
-    body_fault(f, CHANGEFEED_ERR_NOMEM, "no memory for a position", "");
+    cfi_feed_body_fault(f, CHANGEFEED_ERR_NOMEM, "no memory for a position",
+                        "");
     return true;
   }
   cfi_row_reset(f->rows);
@@ -462,37 +301,34 @@ bool cfi_feed_drain(changefeed *f, unsigned *budget) {
 
   if (!f->verified)
     return false;
-  while (*budget != 0 && may_deliver(f)) {
-    size_t most = batch_size(f), count, room;
+  while (*budget != 0 && cfi_feed_may_deliver(f)) {
+    size_t most = batch_size(f), count;
 
     cfi_feed_tell_state(f); /* no row comes while it is said to be paused */
     if (f->closing)
       return true;
-    if (!may_deliver(f))
+    if (!cfi_feed_may_deliver(f))
       break;
     fill(f);
-    count = f->held_count;
-    if (count == 0 || f->pull || !batch_is_ripe(f, most))
+    if (f->pull || f->held_count == 0 || !cfi_feed_batch_is_ripe(f, most))
       break;
-    room = credit(f); /* once: another thread may acknowledge meanwhile */
-    if (count > room)
-      count = room;
+    count =
+        cfi_feed_deliver(f, f->held_count < *budget ? f->held_count : *budget);
+    if (f->closing)
+      return true;
     if (count == 0)
       break;
-    if (count > *budget)
-      count = *budget;
-    deliver(f, count);
     *budget -= (unsigned)count;
     delivered = true;
-    if (f->closing || f->phase != CFI_PHASE_ACTIVE)
+    if (f->phase != CFI_PHASE_ACTIVE)
       return true;
   }
   beat = f->frame.beats != f->beats_seen;
   f->stats.heartbeats += f->frame.beats - f->beats_seen;
   f->beats_seen = f->frame.beats;
-  if (f->held_count == 0 && may_deliver(f) && after_rows(f))
+  if (f->held_count == 0 && cfi_feed_may_deliver(f) && after_rows(f))
     return true;
-  drop_front(f);
+  cfi_feed_drop_front(f);
   widen(f);
   if (beat && !delivered)
     rest(f);

@@ -15,6 +15,9 @@ void cfi_feed_judge(changefeed *f, cfi_held *held) {
                 (row->has_error ? (unsigned)CHANGEFEED_ROW_ERROR : 0U);
   held->mark =
       cfi_repeat_mark_of(&f->repeat, row->id, row->revs, row->rev_count);
+}
+
+void cfi_feed_judge_repeat(changefeed *f, cfi_held *held) {
   if (cfi_repeat_known(&f->repeat, &held->mark))
     held->flags |= (unsigned)CHANGEFEED_REPEAT;
 }
@@ -48,17 +51,40 @@ static void move_on(changefeed *f, changefeed_str seq) {
   }
 }
 
-static void acknowledge(changefeed *f, changefeed_str seq) {
+static void acknowledge(changefeed *f, uint64_t rows, changefeed_str seq) {
   if (f->set.descending != 0)
     seq.data = NULL;
-  if (!cfi_window_pass(&f->window, f->ordinal, seq)) {
+  if (!cfi_window_pass(&f->window, f->ordinal, rows, seq)) {
     (void)cfi_error_set(&f->error, CHANGEFEED_ERR_NOMEM,
                         "no memory for a position of %s", f->url.shown);
     f->body_fault = true;
   }
 }
 
-static void take_one(changefeed *f, const cfi_held *held, bool acked) {
+/* To copy the place behind each row would cost as much as the row. */
+void cfi_feed_settle(changefeed *f) {
+  uint64_t rows = f->due_rows;
+  changefeed_str seq = f->due_seq;
+
+  if (rows == 0)
+    return;
+  f->due_rows = 0;
+  f->due_seq.data = NULL;
+  move_on(f, seq);
+  if (f->set.auto_ack != 0)
+    acknowledge(f, rows, seq);
+}
+
+/* Where a position is kept it is to be exact to so many rows. */
+static bool save_may_be_due(const changefeed *f) {
+  uint64_t every = f->set.checkpoint_interval_ms == 0
+                       ? 1
+                       : (uint64_t)f->set.checkpoint_every;
+
+  return cfi_feed_keeps_position(f) && f->ordinal - f->looked_at >= every;
+}
+
+void cfi_feed_take(changefeed *f, const cfi_held *held) {
   f->ordinal++;
   f->request_rows++;
   f->stats.changes++;
@@ -69,9 +95,9 @@ static void take_one(changefeed *f, const cfi_held *held, bool acked) {
     f->limit_left--;
   /* Not before it is the application's: what it has refused is news still. */
   (void)cfi_repeat_seen(&f->repeat, &held->mark);
-  move_on(f, held->row.seq);
-  if (acked)
-    acknowledge(f, held->row.seq);
+  f->due_rows++;
+  if (held->row.seq.data != NULL)
+    f->due_seq = held->row.seq;
   if ((held->flags & CHANGEFEED_REPEAT) != 0) {
     f->stats.repeats++;
     f->repeat_run++;
@@ -79,11 +105,12 @@ static void take_one(changefeed *f, const cfi_held *held, bool acked) {
     f->request_news++;
     cfi_feed_end_repeats(f);
   }
+  if (!f->closing && save_may_be_due(f))
+    cfi_feed_save_if_due(f);
 }
 
-void cfi_feed_taken(changefeed *f, size_t count, bool acked) {
-  for (size_t i = 0; i < count; i++)
-    take_one(f, &f->held[i], acked);
+void cfi_feed_taken(changefeed *f, size_t count) {
+  cfi_feed_settle(f);
   f->held_count -= count;
   if (f->held_count != 0)
     memmove(f->held, f->held + count, f->held_count * sizeof *f->held);

@@ -211,7 +211,8 @@ static void retire(cfi_window *w) {
   }
 }
 
-bool cfi_window_pass(cfi_window *w, uint64_t ordinal, changefeed_str seq) {
+bool cfi_window_pass(cfi_window *w, uint64_t ordinal, uint64_t rows,
+                     changefeed_str seq) {
   bool ok;
 
   (void)pthread_mutex_lock(&w->lock);
@@ -220,12 +221,14 @@ bool cfi_window_pass(cfi_window *w, uint64_t ordinal, changefeed_str seq) {
     ok = set_position(w, seq);
     if (ok) {
       w->delivered = ordinal;
-      w->acked++;
+      w->acked += rows;
     }
   } else {
     ok = push(w, ordinal, seq);
-    if (ok)
+    if (ok) {
+      w->acked += rows - 1;
       mark(w, entry_at(w, w->count - 1));
+    }
   }
   (void)pthread_mutex_unlock(&w->lock);
   return ok;

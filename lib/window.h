@@ -60,9 +60,11 @@ bool cfi_window_push(cfi_window *w, uint64_t ordinal, changefeed_str seq);
    the same, the position stays where that brought it. */
 void cfi_window_pop(cfi_window *w, uint64_t ordinal);
 /* Push and acknowledge in one step when nothing is un-acked: the path of
-   auto_ack, without an entry. Falls back to push + ack_one otherwise. False: no
-   memory, nothing changed. */
-bool cfi_window_pass(cfi_window *w, uint64_t ordinal, changefeed_str seq);
+   auto_ack, without an entry. ordinal is that of the last of so many rows, seq
+   that of the last of them that has one. Falls back to push + ack_one
+   otherwise. False: no memory, nothing changed. */
+bool cfi_window_pass(cfi_window *w, uint64_t ordinal, uint64_t rows,
+                     changefeed_str seq);
 /* Progress without a row (last_seq): the position moves to seq as soon as every
    row pushed before is acknowledged. An absent seq is no progress. False: no
    memory. */

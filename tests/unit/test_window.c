@@ -219,12 +219,12 @@ START_TEST(test_window_moves_only_when_the_position_differs) {
   ck_assert(cfi_window_progress(&window, str("5-x")));
   ck_assert_uint_eq(cfi_window_look(&window).moves, 1);
   ck_assert(cfi_window_progress(&window, str("5-x")));
-  ck_assert(cfi_window_pass(&window, 1, str("5-x")));
+  ck_assert(cfi_window_pass(&window, 1, 1, str("5-x")));
   push(2, "5-x");
   ck_assert(cfi_window_ack(&window, 2));
   ck_assert(cfi_window_reset(&window, str("5-x")));
   ck_assert_uint_eq(cfi_window_look(&window).moves, 1);
-  ck_assert(cfi_window_pass(&window, 3, str("5-X")));
+  ck_assert(cfi_window_pass(&window, 3, 1, str("5-X")));
   ck_assert_uint_eq(cfi_window_look(&window).moves, 2);
   ck_assert(cfi_window_reset(&window, str(NULL)));
   ck_assert(cfi_window_reset(&window, str(NULL)));
@@ -239,19 +239,19 @@ START_TEST(test_window_keeps_every_byte_of_a_seq) {
 
   for (int i = 0; i < 256; i++)
     seq[i] = (char)i;
-  ck_assert(cfi_window_pass(&window, 1, s));
+  ck_assert(cfi_window_pass(&window, 1, 1, s));
   ck_assert(cfi_window_position(&window, &copy, &len));
   ck_assert_uint_eq(len, 256);
   ck_assert_mem_eq(copy, seq, 256);
   cfi_free(&memory.alloc, copy);
-  ck_assert(cfi_window_pass(&window, 2, empty));
+  ck_assert(cfi_window_pass(&window, 2, 1, empty));
   assert_position("");
 }
 END_TEST
 
 START_TEST(test_window_pass_behind_an_unacked_row_waits_for_it) {
   push(1, "a");
-  ck_assert(cfi_window_pass(&window, 2, str("b")));
+  ck_assert(cfi_window_pass(&window, 2, 1, str("b")));
   assert_position(NULL);
   ck_assert_uint_eq(cfi_window_look(&window).acked, 1);
   ck_assert_uint_eq(cfi_window_look(&window).unacked, 1);
@@ -265,10 +265,10 @@ START_TEST(test_window_allocates_nothing_in_the_steady_state) {
   size_t calls;
 
   for (uint64_t n = 1; n <= 200; n++)
-    ck_assert(cfi_window_pass(&window, n, str(longest + n % 7)));
+    ck_assert(cfi_window_pass(&window, n, 1, str(longest + n % 7)));
   calls = memory.calls;
   for (uint64_t n = 201; n <= 10000; n++)
-    ck_assert(cfi_window_pass(&window, n, str(longest + n % 7)));
+    ck_assert(cfi_window_pass(&window, n, 1, str(longest + n % 7)));
   ck_assert_uint_eq(memory.calls, calls);
 
   for (uint64_t n = 10001; n <= 10200; n++) {

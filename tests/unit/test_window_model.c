@@ -144,7 +144,7 @@ static void step(model *m, cfi_random *random) {
     break;
   case 3:
     add(m, m->delivered + 1, seq, true);
-    ck_assert(cfi_window_pass(&window, m->delivered, s));
+    ck_assert(cfi_window_pass(&window, m->delivered, 1, s));
     break;
   case 4:
     add(m, 0, seq, false);
@@ -223,7 +223,7 @@ START_TEST(test_window_is_unchanged_by_each_failing_allocation) {
       memset(longer, 'a' + (char)(ordinal % 26), sizeof longer);
       do {
         before = cfi_window_look(&w);
-        ok = ordinal % 3 == 0 ? cfi_window_pass(&w, ordinal, seq)
+        ok = ordinal % 3 == 0 ? cfi_window_pass(&w, ordinal, 1, seq)
                               : cfi_window_push(&w, ordinal, seq);
         after = cfi_window_look(&w);
         if (!ok) {
