@@ -268,6 +268,25 @@ START_TEST(test_feed_local_stop_takes_the_save_under_way) {
 }
 END_TEST
 
+START_TEST(test_feed_local_stop_waits_again_once_it_may_write) {
+  static const char *const options[] = {
+      "checkpoint", "couch", "checkpoint_every", "1", "flush_on_stop",
+      "1",          NULL};
+
+  open_live_at_five(options);
+  must_take(LINE("6-a"));
+  cft_world_side_answer(&w, 403, "{}");
+  assert_saving("6-a");
+  cft_world_side_answer(&w, 201, SAVED("0-5"));
+  must_take(LINE("7-a"));
+  stop();
+  assert_waiting_for_save("7-a");
+  cft_world_side_answer(&w, 201, SAVED("0-6"));
+  assert_ended();
+  cft_world_close(&w);
+}
+END_TEST
+
 static int verdict, asked;
 
 static int on_request(changefeed *feed, void *user) {
@@ -359,6 +378,7 @@ static Suite *feed_local_end_suite(void) {
                  test_feed_local_stop_waits_for_acknowledgements_when_told_to);
   tcase_add_test(t, test_feed_local_close_waits_for_nothing);
   tcase_add_test(t, test_feed_local_stop_takes_the_save_under_way);
+  tcase_add_test(t, test_feed_local_stop_waits_again_once_it_may_write);
   tcase_add_test(t,
                  test_feed_local_last_save_asks_the_application_as_any_request);
   tcase_add_test(t,
