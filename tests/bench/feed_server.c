@@ -132,7 +132,7 @@ static bool answer_changes(server *s, conn *c, bench_request *r) {
   const char *seq;
   bool good;
 
-  if (body->fd < 0)
+  if (has_rows(s, r) && body->fd < 0)
     return false;
   if (r->since_now || from > all)
     from = all;
