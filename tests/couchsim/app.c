@@ -106,7 +106,7 @@ static void taken(sim *s, const sim_given *row, const char *seq) {
   if (s->config.limit != 0 && ++s->rows_this_life > s->config.limit)
     sim_violate(s, "%lld rows, %lld were asked for",
                 (long long)s->rows_this_life, (long long)s->config.limit);
-  s->pinned = true;
+  s->pinned = s->pinned || seq[0] != '\0';
   s->app_tag = g->tag;
   s->app_knows_tag = true;
   s->ordinal = g->ordinal;
@@ -456,6 +456,7 @@ static void new_life(sim *s) {
 void sim_app_open(sim *s) {
   cfi_feed_config config = {0};
   cfi_error error;
+  int rc;
 
   new_life(s);
   if (s->options == NULL)
@@ -468,12 +469,15 @@ void sim_app_open(sim *s) {
   config.world.ctx = s;
   if (s->violated)
     return;
-  if (cfi_feed_new(&s->feed, s->options, &config, &error) != CHANGEFEED_OK)
+  rc = cfi_feed_new(&s->feed, s->options, &config, &error);
+  if (rc == CHANGEFEED_ERR_NOMEM && s->config.no_memory != 0)
+    s->open_at_ms = s->now_ms + 1000;
+  else if (rc != CHANGEFEED_OK)
     sim_violate(s, "cannot open: %s", error.text);
   else
     sim_trail(s, "opened, position %.*s", (int)s->feed->resume.len,
               cfi_buf_data(&s->feed->resume));
-  s->poke = true;
+  s->poke = s->feed != NULL;
 }
 
 void sim_app_close(sim *s, bool save_it) {

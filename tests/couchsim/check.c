@@ -133,6 +133,8 @@ static void check_place(sim *s, const char *seq) {
         not_covered(s, tag, vec) == SIM_DOCS) {
       s->place = *p;
       s->place.tag = tag;
+      s->place.baseline = s->baseline;
+      s->place.baseline_tag = s->baseline_tag;
       return;
     }
   }
@@ -197,7 +199,7 @@ static bool is_kept_at_end(const sim *s) {
 
   return !c->couch ||
          ((c->flush_on_stop || c->once) && c->flush_ms >= FLUSH_MS &&
-          s->save_is_sure && !c->read_only && !s->position.foreign);
+          s->save_is_sure && !c->read_only && !s->intruded);
 }
 
 void sim_check_final_position(sim *s) {
@@ -210,7 +212,9 @@ void sim_check_final_position(sim *s) {
   if (!kept(s, &c, &tag) || c.seq == NULL ||
       !sim_seq_parse(&s->model, c.seq, &tag, &vec))
     sim_violate(s, "no position is kept at the end");
-  else if (s->config.seq_interval == 1 && !is_end(s, tag, vec))
+  else if (s->config.seq_interval == 1 &&
+           !(s->config.marks && s->ends_unconfirmed) &&
+           !(s->config.once && s->config.fault != 0) && !is_end(s, tag, vec))
     sim_violate(s, "the position kept at the end is behind: %s", c.seq);
   cfi_checkpoint_free(&s->quiet_alloc, &c);
 }
@@ -294,11 +298,15 @@ void sim_check_loaded(sim *s, const sim_place *place) {
   s->app_tag = tag;
   s->app_uuid = place != NULL ? place->uuid : 0;
   s->pinned = place != NULL;
-  s->position.foreign = false;
+  s->position.foreign = s->intruded = false;
   s->save_is_sure = true;
   if (place != NULL)
     (void)sim_seq_parse(&s->model, place->text, &tag, &vec);
   s->start = vec;
+  if (place != NULL) {
+    s->baseline = place->baseline;
+    s->baseline_tag = place->baseline_tag;
+  }
   s->at_risk = place != NULL ? 0 : UINT64_MAX / 2;
   for (unsigned doc = 0; doc < SIM_DOCS; doc++)
     s->at_risk +=
@@ -308,8 +316,9 @@ void sim_check_loaded(sim *s, const sim_place *place) {
 /* Without faults of the server a row comes again only when its position was not
    safe before the crash, and once. */
 void sim_check_again(sim *s, unsigned tag, unsigned doc, uint32_t number) {
-  if (s->config.fault != 0 || s->config.seq_interval != 1 ||
-      s->resets_this_life != 0 || !s->app_knows_tag || tag != s->app_tag)
+  if (s->config.fault != 0 || s->config.no_memory != 0 ||
+      s->config.seq_interval != 1 || s->resets_this_life != 0 ||
+      !s->app_knows_tag || tag != s->app_tag)
     return;
   if (number <= s->start.at[sim_model_shard(&s->model, doc)])
     sim_violate(s, "update %u of doc%u comes again, and its position was safe",

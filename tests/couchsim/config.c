@@ -126,6 +126,8 @@ static void choose_extent(sim *s) {
   bool ends =
       knows && !c->pull && !(c->couch && (c->manual || c->flush_ms < 3000));
 
+  c->no_memory =
+      knows && sim_chance(s, 100) ? (unsigned)sim_between(s, 100, 20000) : 0;
   c->once = ends && sim_chance(s, 100);
   c->limit =
       ends && !c->read_only && sim_chance(s, 100) ? sim_between(s, 1, 40) : 0;

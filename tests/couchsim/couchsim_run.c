@@ -117,8 +117,8 @@ static void tell_counts(uint64_t runs, const sim_counts *n) {
                n->crashes, n->stops, n->closes, n->fails, n->saves,
                n->save_faults, n->laters, n->pauses);
   (void)printf("%" PRIu64 " databases made anew, %" PRIu64 " resets, %" PRIu64
-               " requests beside others\n",
-               n->recreations, n->resets, n->checks);
+               " requests beside others, %" PRIu64 " times without memory\n",
+               n->recreations, n->resets, n->checks, n->no_memory);
 }
 
 int main(int argc, char **argv) {

@@ -166,7 +166,7 @@ void sim_local_intrude(sim *s) {
   session[0] = 'z';
   memcpy(session + 1, number, 5);
   s->position.rev++;
-  s->position.foreign = true;
+  s->position.foreign = s->intruded = true;
   s->position.foreign_ms = s->now_ms;
   sim_trail(s, "another follower saves its position");
 }

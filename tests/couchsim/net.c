@@ -158,6 +158,14 @@ static void note_tail(sim *s, sim_conn *c) {
   memcpy(p->text, c->tail_seq, sizeof p->text);
 }
 
+/* libcurl ends a transfer whose bytes are not taken. */
+static void out_of_memory(sim *s, sim_conn *c) {
+  if (s->config.no_memory == 0)
+    sim_violate(s, "no memory although there is");
+  c->done_at_ms = s->now_ms;
+  c->outcome = CHANGEFEED_ERR_NOMEM;
+}
+
 static void deliver(sim *s, sim_conn *c) {
   uint64_t room = border(c) - c->delivered;
   size_t len = c->out.len < room ? c->out.len : (size_t)room;
@@ -173,7 +181,7 @@ static void deliver(sim *s, sim_conn *c) {
       c->delivered += len;
       note_tail(s, c);
     } else if (fail) {
-      sim_violate(s, "no memory although there is");
+      out_of_memory(s, c);
     } else {
       c->blocked = true;
       sim_trail(s, "blocked");

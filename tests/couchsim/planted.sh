@@ -12,6 +12,7 @@
 # One of the ten bugs that the simulation of a whole feed cannot show, for it
 # keeps the position in memory, is planted elsewhere: a file that is not synced
 # or not renamed is found by the power cuts of tests/unit/test_store_file_power.c.
+# shellcheck disable=SC2016 # $1 is Perl's
 set -u
 seeds=${1:-5000}
 shift
@@ -40,7 +41,6 @@ link_and_run() { # OUTPUT
 }
 
 cp -r lib "$scratch/lib" || exit 1
-# shellcheck disable=SC2016 # $0 is the inner shell's
 printf '%s\n' lib/*.c tests/couchsim/*.c |
   xargs -P "$(nproc)" -I{} bash -c \
     'compile "$0" "$scratch/$(basename "$0" .c).o"' {} || exit 1

@@ -110,7 +110,7 @@ static void come_back(sim *s, bool another) {
    back as another one. */
 static void change_database(sim *s) {
   const sim_config *c = &s->config;
-  bool sign = c->identity == SIM_IDENTITY_TRUE ||
+  bool sign = (c->identity == SIM_IDENTITY_TRUE && !s->hidden) ||
               (c->marks && !c->no_marker && !s->marker_given_up);
 
   if (s->model.missing) {
@@ -377,9 +377,30 @@ static bool is_done(const sim *s) {
 static void stop_at_end(sim *s) {
   sim_trail(s, "stop, at the end");
   s->ending = s->stopping = true;
+  s->ends_unconfirmed = !s->feed->verified;
   s->stop_ms = s->now_ms;
   atomic_fetch_or(&s->feed->mail, (unsigned)CFI_MAIL_STOP);
   s->poke = true;
+}
+
+/* ---- memory ---- */
+
+static void *resize_or_not(void *ctx, void *block, size_t size) {
+  sim *s = ctx;
+
+  if (!s->healing && s->config.no_memory != 0 &&
+      sim_pick(s, 1000000) < s->config.no_memory) {
+    s->counts.no_memory++;
+    sim_trail(s, "no memory for %zu bytes", size);
+    return NULL;
+  }
+  return s->quiet_alloc.resize(s->quiet_alloc.ctx, block, size);
+}
+
+static void release(void *ctx, void *block) {
+  const sim *s = ctx;
+
+  s->quiet_alloc.release(s->quiet_alloc.ctx, block);
 }
 
 static void begin(sim *s, uint64_t seed) {
@@ -394,8 +415,9 @@ static void begin(sim *s, uint64_t seed) {
   if (!cfi_alloc_init(&s->alloc, NULL))
     sim_violate(s, "no allocator");
   s->quiet_alloc = s->alloc;
-  cfi_buf_init(&s->conn.out, &s->alloc);
-  cfi_buf_init(&s->side.out, &s->alloc);
+  s->alloc = (cfi_alloc){resize_or_not, release, s};
+  cfi_buf_init(&s->conn.out, &s->quiet_alloc);
+  cfi_buf_init(&s->side.out, &s->quiet_alloc);
   s->now_ms = s->began_ms = 1000000;
   s->healing_ms = CFI_NEVER;
   s->step_ms = -1;

@@ -54,6 +54,7 @@ typedef struct sim_config {
   bool intruder;  /* another follower uses our document now and then */
   bool flush_on_stop;
   bool once, since_now, all_docs, stop_at_reset, odd_answers, damage, anonymous;
+  unsigned no_memory;           /* out of a million allocations */
   unsigned nodes, foreign_node; /* 0: none is foreign */
   int64_t limit, idle_ms;       /* a silent response ends, at the earliest */
   int64_t flush_ms;
@@ -88,8 +89,10 @@ typedef struct sim_plan {
    life. */
 typedef struct sim_place {
   uint64_t ordinal;
-  unsigned tag;  /* of its history */
-  unsigned uuid; /* of its server */
+  unsigned tag;     /* of its history */
+  unsigned uuid;    /* of its server */
+  sim_vec baseline; /* what is before it was not asked for */
+  unsigned baseline_tag;
   char text[SIM_SEQ_TEXT];
 } sim_place;
 
@@ -167,10 +170,9 @@ typedef struct sim_record {
 } sim_record;
 
 typedef struct sim_counts {
-  uint64_t loads, couch_saves, conflicts, markers, steps, requests, rows,
-      writes, crashes, stops, closes, fails, saves, save_faults, resets,
-      recreations, checks, repeats, laters, pauses, refused, lives,
-      kinds_of_fault;
+  uint64_t loads, no_memory, steps, requests, rows, writes, crashes, stops,
+      closes, fails, saves, save_faults, resets, recreations, checks, repeats,
+      laters, pauses, refused, lives, kinds_of_fault;
 } sim_counts;
 
 typedef struct sim {
@@ -197,6 +199,7 @@ typedef struct sim {
   bool recreate_when_seen;
   sim_local position, marker;
   unsigned intruders;
+  bool intruded;        /* in this life */
   bool save_is_sure;    /* the last save, or look at it, was answered */
   sim_put late;         /* arrives later than anybody expects */
   bool marker_given_up; /* some run of the follower does without */
@@ -260,6 +263,7 @@ typedef struct sim {
   int64_t rate_ms;       /* of unproductive requests */
   unsigned asked;        /* main request and checks, of one response */
   unsigned checks;       /* of this response */
+  bool ends_unconfirmed; /* the last response was not confirmed yet */
   bool ending, finished; /* the last life is being ended; it is over */
   int64_t step_ms;
   unsigned steps_now;
