@@ -116,7 +116,7 @@ plant live-by-assumption \
 plant stop-waits \
   's/\(mail & CFI_MAIL_STOP\) == 0 \|\|/(mail \& CFI_MAIL_STOP) == 0 || f->main.ask == CFI_ASK_LIVE ||/'
 plant later-is-taken \
-  's/(verdict == CHANGEFEED_CONTINUE \|\| verdict == CHANGEFEED_STOP)/$1 || verdict == CHANGEFEED_LATER/'
+  's/(\*verdict == CHANGEFEED_CONTINUE \|\| \*verdict == CHANGEFEED_STOP)/$1 || *verdict == CHANGEFEED_LATER/'
 plant last-seq-before-rows \
   's/if \(f->held_count == 0 && ((?:cfi_feed_)?may_deliver\(f\)) && after_rows\(f\)\)/if ($1 \&\& after_rows(f))/'
 plant queue-without-limit \
