@@ -166,8 +166,9 @@ typedef struct changefeed_event {
 enum changefeed_notice_kind {
   CHANGEFEED_NOTICE_REWIND = 1,   /* rows seen before came again; legal */
   CHANGEFEED_NOTICE_FALLBACK = 2, /* transport=auto has changed the transport */
-  CHANGEFEED_NOTICE_STORE = 3,    /* the server lets nothing be written: the
-                                     position, or the marker, is not kept */
+  CHANGEFEED_NOTICE_STORE = 3,    /* the position, or the marker, is not kept
+                                     in the database: it lets nothing be
+                                     written, or another follower writes */
   CHANGEFEED_NOTICE_ENDPOINT = 4  /* another endpoint is followed */
 };
 
@@ -403,8 +404,8 @@ CHANGEFEED_EXTERN int changefeed_loop_run_once(changefeed_loop *loop,
    makes beside its main one. A request counts for five seconds at most, so
    that a server that does not answer holds up no feed of another. INVALID (0),
    FORKED. [loop] */
-CHANGEFEED_EXTERN int
-changefeed_loop_set_max_connecting(changefeed_loop *loop, unsigned limit);
+CHANGEFEED_EXTERN int changefeed_loop_set_max_connecting(changefeed_loop *loop,
+                                                         unsigned limit);
 /* One descriptor for a foreign event loop: readable (level-triggered) when
    changefeed_loop_dispatch has work, timers included. It stays the same for
    the life of the loop, and is not to be read or closed. Negative:
