@@ -272,6 +272,7 @@ static void ask(sim *s, bool save) {
 void sim_check_request_begin(sim *s) {
   sim_check_request_end(s);
   s->request_rows = 0;
+  s->told_to_wait = false;
   ask(s, false);
 }
 
@@ -349,9 +350,7 @@ void sim_check_waiting(sim *s, const changefeed_event *event) {
     most = RATE_MS;
   if (most < s->retry_answer_ms)
     most = s->retry_answer_ms;
-  if ((s->conn.plan.retry_after != NULL ||
-       (s->side.plan.retry_after != NULL && sim_is_check(s->side.ask))) &&
-      most < 30000)
+  if (s->told_to_wait && most < 30000)
     most = 30000;
   if (delay_ms > most || delay_ms < 0)
     sim_violate(s, "waits %lld ms, at most %lld are allowed",

@@ -114,6 +114,8 @@ static void tell_head(sim *s, sim_conn *c) {
   sim_server_answer(s, c);
   head.status = c->status;
   head.retry_after = c->plan.retry_after;
+  if (head.retry_after != NULL && (c == &s->conn || sim_is_check(c->ask)))
+    s->told_to_wait = true;
   if (c->cookie_text[0] != '\0') {
     head.cookie = c->cookie_text;
     head.cookie_age_ms = s->config.session_ms;

@@ -258,6 +258,7 @@ typedef struct sim {
   /* rules */
   unsigned failures; /* in a row */
   bool rows_since_failure;
+  bool told_to_wait;     /* by an answer of this attempt */
   int64_t stream_at_ms;  /* when the last feed's head came */
   int64_t byte_at_ms;    /* when its last byte came */
   int64_t rate_ms;       /* of unproductive requests */
