@@ -6,7 +6,7 @@
  * says, and keeps the requested heartbeat.
  *
  *   feed_server [--feed a] [--rows N] [--huge BYTES] [--chunk BYTES]
- *               [--lines 1]
+ *               [--lines 1] [--break 20]
  *
  * --lines: the continuous form of them, too. Databases:
  *   /db     has all rows already
@@ -14,7 +14,7 @@
  *   /tick   a row each millisecond, its id the monotonic time in ns of its
  *           write; nothing is past
  *   /break  a row for each continuous request, its id the time at which the
- *           connection before it was broken, which is 20 ms after the row
+ *           connection before it was broken, which is --break MS after the row
  *
  * Prints "PORT ROWS BYTES-OF-ROWS" and serves until its standard input ends.
  */
@@ -41,8 +41,7 @@ enum {
   MAX_CONNS = 64,
   MAX_REQUEST = 16 * 1024,
   SEND_AT_ONCE = 1 << 20, /* then the other connections have their turn */
-  MS = 1000000,
-  BREAK_AFTER_MS = 20
+  MS = 1000000
 };
 
 typedef struct conn {
@@ -57,7 +56,7 @@ typedef struct conn {
 
 typedef struct server {
   bench_kind kind;
-  size_t rows, huge, chunk, with_lines;
+  size_t rows, huge, chunk, with_lines, break_ms;
   int epoll, listener, timer;
   bench_body list, lines;
   uint64_t ticks, breaks;
@@ -259,7 +258,7 @@ static void beat(server *s, conn *c, int64_t now) {
     if (c->heartbeat_ns >= 0) { /* the row first, then the end */
       (void)stream_row(c, ++s->breaks, s->broken_ns);
       c->heartbeat_ns = -1;
-      c->due_ns = now + (int64_t)BREAK_AFTER_MS * MS;
+      c->due_ns = now + (int64_t)s->break_ms * MS;
     } else {
       s->broken_ns = now_ns();
       drop(c);
@@ -428,6 +427,8 @@ static bool read_arguments(server *s, int argc, char **argv) {
       s->huge = n;
     else if (strcmp(argv[i], "--lines") == 0)
       s->with_lines = n;
+    else if (strcmp(argv[i], "--break") == 0)
+      s->break_ms = n;
     else if (strcmp(argv[i], "--chunk") == 0 && n != 0)
       s->chunk = n;
     else
@@ -437,13 +438,17 @@ static bool read_arguments(server *s, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-  static server s = {
-      .rows = 1000, .huge = 1 << 20, .chunk = 1490, .lines.fd = -1};
+  static server s = {.rows = 1000,
+                     .huge = 1 << 20,
+                     .chunk = 1490,
+                     .break_ms = 20,
+                     .lines.fd = -1};
   uint16_t port;
 
   if (!read_arguments(&s, argc, argv)) {
-    (void)fprintf(stderr, "usage: feed_server [--feed a] [--rows N] "
-                          "[--huge BYTES] [--chunk BYTES] [--lines 1]\n");
+    (void)fprintf(stderr,
+                  "usage: feed_server [--feed a] [--rows N] "
+                  "[--huge BYTES] [--chunk BYTES] [--lines 1] [--break MS]\n");
     return 2;
   }
   (void)signal(SIGPIPE, SIG_IGN);

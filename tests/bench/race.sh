@@ -14,13 +14,13 @@ is_wanted() {
   [ -z "$only" ] || case ",$only," in *",$1,"*) ;; *) return 1 ;; esac
 }
 
-# start_server FEED ROWS HUGE CHUNK: sets url, rows and bytes. The server ends
+# start_server FEED ROWS HUGE CHUNK [BREAK-MS]: sets url, rows and bytes. The server ends
 # with the descriptor that end_server closes.
 start_server() {
   local port
   coproc SERVER {
     exec "$programs/bench_feed_server" --feed "$1" --rows "$2" --huge "$3" \
-      --chunk "$4" --lines 1
+      --chunk "$4" --lines 1 --break "${5:-20}"
   }
   server_pid=$SERVER_PID
   server_in=${SERVER[1]}

@@ -2,9 +2,11 @@
 # Measures, and prints tables in Markdown. Builds the library as a packager
 # would (Release) in build/bench; nothing else is changed.
 #
-#   tests/bench/run.sh [--quick] [--only LIST] [--feeds abcd] [--docs] [PART]...
+#   tests/bench/run.sh [--quick] [--scale N] [--only LIST] [--feeds abcd] [--docs]
+#                      [PART]...
 #
 #   --quick        less of everything: does it run, and about what comes out
+#   --scale N      the feeds are a Nth as long
 #   --only LIST    of the feeds' clients, only these: library,libcurl,nano-spool
 #   --feeds abcd   only these feeds
 #   --docs         writes what was measured to docs/benchmarks.md and .svg
@@ -24,6 +26,7 @@ usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 
 export LC_ALL=C
 quick=0
+scale=
 only=
 feeds=abcd
 docs=0
@@ -33,6 +36,7 @@ while [ "$#" -gt 0 ]; do
   case $1 in
     --quick) quick=1 ;;
     --docs) docs=1 ;;
+    --scale) scale=${2:?--scale needs a number} && shift ;;
     --only) only=${2:?--only needs a list} && shift ;;
     --feeds) feeds=${2:?--feeds needs letters} && shift ;;
     -h | --help) usage && exit 0 ;;
@@ -55,6 +59,7 @@ mkdir -p "$build"
 build=$(cd "$build" && pwd)
 rounds=5
 [ "$quick" -eq 0 ] || rounds=1
+[ -n "$scale" ] || scale=$((quick == 0 ? 1 : 20))
 failures=0
 results=$build/results.txt
 race_log=$build/race.log
@@ -108,8 +113,7 @@ part_parse() {
 }
 
 part_feeds() {
-  local feed rows huge scale=1
-  [ "$quick" -eq 0 ] || scale=${CFT_BENCH_SCALE:-20}
+  local feed rows huge
   : >"$results"
   install_followers
   for feed in a b c d; do
@@ -138,28 +142,32 @@ TEXT
   awk -f "$root/tests/bench/table.awk" "$results"
 }
 
-# Only what was asked for, by the median of the p50s and p99s.
+# sample WAY DATABASE COUNT: a line for latency.awk.
+sample() {
+  local kind=late line
+  [ "$2" = tick ] || kind=again
+  case $1 in
+    follow)
+      [ -d "$root/tests/bench/followers/node_modules" ] || return 0
+      line=$(node "$root/tests/bench/followers/client.js" follow "$url/$2" "$3" latency)
+      ;;
+    *) line=$("$programs/bench_latency" --way "$1" --url "$url/$2" --rows "$3") ;;
+  esac || failures=$((failures + 1))
+  echo "$kind $1 $line" >>"$build/latency.txt"
+}
+
 part_latency() {
-  local round rows=5000 breaks=40 way
-  [ "$quick" -eq 0 ] || rows=500 breaks=5
-  start_server a 10 1 1490 || return 1
+  local round rows=5000 breaks=4 pause=6000 way
+  [ "$quick" -eq 0 ] || rows=500 breaks=1 pause=1000
+  install_followers
+  start_server a 10 1 1490 "$pause" || return 1
   : >"$build/latency.txt"
+  for way in library libcurl follow; do
+    is_wanted "$way" && sample "$way" break "$breaks"
+  done
   for ((round = 0; round < rounds; round++)); do
     for way in library libcurl follow; do
-      is_wanted "$way" || continue
-      case $way in
-        follow)
-          [ -d "$root/tests/bench/followers/node_modules" ] || continue
-          set -- node "$root/tests/bench/followers/client.js" follow
-          echo "late $way $("$@" "$url/tick" "$rows" latency)"
-          echo "again $way $("$@" "$url/break" "$breaks" latency)"
-          ;;
-        *)
-          set -- "$programs/bench_latency" --way "$way"
-          echo "late $way $("$@" --url "$url/tick" --rows "$rows")"
-          echo "again $way $("$@" --url "$url/break" --rows "$breaks")"
-          ;;
-      esac >>"$build/latency.txt"
+      is_wanted "$way" && sample "$way" tick "$rows"
     done
   done
   end_server
@@ -167,8 +175,9 @@ part_latency() {
 ## Latency
 
 Microseconds from the server's write of a row to the callback, $rows rows, one each millisecond; and
-from the end of a broken connection to the first row after it, $breaks times, by the library with
-\`retry_min_ms=10\`, by the others as they are (libcurl asks again at once). Medians of $rounds runs.
+from the end of a connection that broke after $pause ms to the first row after it, $breaks times: the
+library, with \`retry_min_ms=10\`, asks first who the server is and what it has missed, libcurl asks
+again at once, \`follow\` waits. Medians of $rounds runs.
 
 TEXT
   awk -f "$root/tests/bench/latency.awk" "$build/latency.txt"
