@@ -4,7 +4,7 @@
 #
 #   tests/couchsim/planted.sh [SEEDS] [NAME...]
 #
-# A bug that SEEDS seeds (default 5000) do not show is a failure, and so is one
+# A bug that SEEDS seeds (default 8000) do not show is a failure, and so is one
 # whose place is not found in exactly one file of the source. NAME: these alone.
 # CFT_INCLUDE names a directory with the generated version.h, by default that
 # of build/dev.
@@ -14,8 +14,8 @@
 # or not renamed is found by the power cuts of tests/unit/test_store_file_power.c.
 # shellcheck disable=SC2016 # $1 is Perl's
 set -u
-seeds=${1:-5000}
-shift
+seeds=${1:-8000}
+[ $# -eq 0 ] || shift
 only=" $* "
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 root=$PWD include=${CFT_INCLUDE:-build/dev/include}
