@@ -31,29 +31,35 @@ static void init_curl(void) {
 /* ---- sockets ---- */
 
 static void forget_socket(changefeed_loop *loop, curl_socket_t fd) {
-  if ((size_t)fd >= loop->socket_cap || loop->sockets[fd] == 0)
+  if ((size_t)fd >= loop->socket_cap || loop->sockets[fd].inode == 0)
     return;
-  loop->sockets[fd] = 0;
+  loop->sockets[fd].inode = 0;
   loop->socket_count--;
 }
 
 /* Descriptors are small and dense, so the table is as the kernel's own. */
-static bool note_socket(changefeed_loop *loop, int fd, ino_t inode) {
+static bool reserve_socket(changefeed_loop *loop, int fd) {
   size_t cap = loop->socket_cap != 0 ? loop->socket_cap : 32;
-  ino_t *p;
+  cfi_socket *p;
 
   while (cap <= (size_t)fd)
     cap *= 2;
-  if (cap != loop->socket_cap) {
-    p = cfi_resize(&loop->alloc, loop->sockets, cap, sizeof *p);
-    if (p == NULL)
-      return false;
-    memset(p + loop->socket_cap, 0, (cap - loop->socket_cap) * sizeof *p);
-    loop->sockets = p;
-    loop->socket_cap = cap;
-  }
+  if (cap == loop->socket_cap)
+    return true;
+  p = cfi_resize(&loop->alloc, loop->sockets, cap, sizeof *p);
+  if (p == NULL)
+    return false;
+  memset(p + loop->socket_cap, 0, (cap - loop->socket_cap) * sizeof *p);
+  loop->sockets = p;
+  loop->socket_cap = cap;
+  return true;
+}
+
+static bool note_socket(changefeed_loop *loop, int fd, ino_t inode) {
+  if (!reserve_socket(loop, fd))
+    return false;
   forget_socket(loop, fd);
-  loop->sockets[fd] = inode;
+  loop->sockets[fd].inode = inode;
   loop->socket_count++;
   return true;
 }
@@ -82,13 +88,14 @@ static int close_socket(void *ctx, curl_socket_t fd) {
 static bool is_ours(const changefeed_loop *loop, int fd) {
   struct stat st;
 
-  return loop->sockets[fd] != 0 && fstat(fd, &st) == 0 &&
-         S_ISSOCK(st.st_mode) && st.st_ino == loop->sockets[fd];
+  return loop->sockets[fd].inode != 0 && fstat(fd, &st) == 0 &&
+         S_ISSOCK(st.st_mode) && st.st_ino == loop->sockets[fd].inode;
 }
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user,
                      void *socket_user) {
-  changefeed_loop *loop = user;
+  cfi_multi *multi = user;
+  changefeed_loop *loop = multi->loop;
   unsigned want = 0;
 
   (void)easy;
@@ -97,18 +104,24 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user,
     want |= CFI_DRIVER_READ;
   if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
     want |= CFI_DRIVER_WRITE;
-  /* A descriptor the system would not watch stays silent, and its feed's
-     deadline ends it; an error from here would end every transfer. */
+  /* A descriptor that cannot be watched stays silent, and its feed's deadline
+     ends it; an error from here would end every transfer. */
+  if (want != 0) {
+    if (!reserve_socket(loop, fd))
+      return 0;
+    loop->sockets[fd].multi = (unsigned char)(multi - loop->multis);
+  }
   (void)cfi_driver_watch(loop->driver, fd, want);
   return 0;
 }
 
-static int on_timer(CURLM *multi, long timeout_ms, void *user) {
-  changefeed_loop *loop = user;
+static int on_timer(CURLM *curl, long timeout_ms, void *user) {
+  cfi_multi *multi = user;
 
-  (void)multi;
-  loop->curl_due_ms =
-      timeout_ms < 0 ? CFI_NEVER : cfi_clock_after(loop->now_ms, timeout_ms);
+  (void)curl;
+  multi->due_ms = timeout_ms < 0
+                      ? CFI_NEVER
+                      : cfi_clock_after(multi->loop->now_ms, timeout_ms);
   return 0;
 }
 
@@ -125,33 +138,37 @@ void cfi_loop_refresh(changefeed_loop *loop) {
   loop->now_ms = cfi_clock_now(&cfi_clock_system);
 }
 
-static bool set_up_multi(changefeed_loop *loop) {
-  return curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, on_socket) ==
+static bool set_up_multi(cfi_multi *m) {
+  return curl_multi_setopt(m->curl, CURLMOPT_SOCKETFUNCTION, on_socket) ==
              CURLM_OK &&
-         curl_multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, loop) ==
+         curl_multi_setopt(m->curl, CURLMOPT_SOCKETDATA, m) == CURLM_OK &&
+         curl_multi_setopt(m->curl, CURLMOPT_TIMERFUNCTION, on_timer) ==
              CURLM_OK &&
-         curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION, on_timer) ==
-             CURLM_OK &&
-         curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, loop) == CURLM_OK &&
+         curl_multi_setopt(m->curl, CURLMOPT_TIMERDATA, m) == CURLM_OK &&
          /* A paused feed must not hold up others on the same connection. */
-         curl_multi_setopt(loop->multi, CURLMOPT_PIPELINING,
+         curl_multi_setopt(m->curl, CURLMOPT_PIPELINING,
                            (long)CURLPIPE_NOTHING) == CURLM_OK;
 }
 
-static void drop_multi(changefeed_loop *loop) {
-  if (loop->multi != NULL)
-    (void)curl_multi_cleanup(loop->multi);
-  loop->multi = NULL;
-  loop->curl_due_ms = CFI_NEVER;
+static void drop_multi(cfi_multi *m) {
+  if (m->curl != NULL)
+    (void)curl_multi_cleanup(m->curl);
+  m->curl = NULL;
+  m->due_ms = CFI_NEVER;
 }
 
-bool cfi_loop_make_multi(changefeed_loop *loop) {
-  if (loop->multi != NULL)
+static void drop_multis(changefeed_loop *loop) {
+  for (int i = 0; i < CFI_MULTIS; i++)
+    drop_multi(&loop->multis[i]);
+}
+
+bool cfi_loop_make_multi(cfi_multi *m) {
+  if (m->curl != NULL)
     return true;
-  loop->multi = curl_multi_init();
-  if (loop->multi != NULL && set_up_multi(loop))
+  m->curl = curl_multi_init();
+  if (m->curl != NULL && set_up_multi(m))
     return true;
-  drop_multi(loop);
+  drop_multi(m);
   return false;
 }
 
@@ -169,14 +186,16 @@ int cfi_loop_new(changefeed_loop **out, const changefeed_allocator *allocator) {
   loop->alloc = alloc;
   loop->clock = (cfi_clock){round_now, wall_now, loop};
   loop->owner = getpid();
-  loop->curl_due_ms = loop->commons_due_ms = CFI_NEVER;
+  loop->commons_due_ms = CFI_NEVER;
+  for (int i = 0; i < CFI_MULTIS; i++)
+    loop->multis[i] = (cfi_multi){.loop = loop, .due_ms = CFI_NEVER};
   cfi_ramp_init(loop);
   atomic_init(&loop->mail, NULL);
   atomic_init(&loop->stop, false);
   atomic_init(&loop->woken, false);
   cfi_loop_refresh(loop);
   rc = cfi_driver_new(&loop->alloc, &loop->driver);
-  if (rc == CHANGEFEED_OK && !cfi_loop_make_multi(loop))
+  if (rc == CHANGEFEED_OK && !cfi_loop_make_multi(&loop->multis[0]))
     rc = CHANGEFEED_ERR_NOMEM;
   if (rc != CHANGEFEED_OK) {
     int saved = errno;
@@ -195,7 +214,7 @@ void cfi_loop_free(changefeed_loop *loop) {
   while (loop->first != NULL)
     cfi_loop_destroy(loop->first, !loop->abandoned);
   cfi_loop_close_commons(loop);
-  drop_multi(loop);
+  drop_multis(loop);
   cfi_driver_free(loop->driver);
   cfi_free(&alloc, loop->heap);
   cfi_free(&alloc, loop->sockets);
@@ -225,18 +244,19 @@ void cfi_loop_abandon(changefeed_loop *loop) {
 
 /* ---- the round ---- */
 
-static void socket_action(changefeed_loop *loop, curl_socket_t fd, int mask) {
+static void socket_action(cfi_multi *m, curl_socket_t fd, int mask) {
+  changefeed_loop *loop = m->loop;
   int running;
 
-  if (loop->multi == NULL ||
-      curl_multi_socket_action(loop->multi, fd, mask, &running) !=
+  if (m->curl == NULL ||
+      curl_multi_socket_action(m->curl, fd, mask, &running) !=
           CURLM_OUT_OF_MEMORY)
     return; /* else it fails only for a socket that is no more */
   /* What it wanted to remember about a socket is lost, which one it does not
      tell: that request would wait for ever, and libcurl 7.88 divides by zero
      when the descriptor's number comes again. */
   cfi_loop_end_requests(loop);
-  drop_multi(loop);
+  drop_multis(loop);
 }
 
 static void run_sockets(changefeed_loop *loop, const cfi_driver_event *events,
@@ -244,19 +264,33 @@ static void run_sockets(changefeed_loop *loop, const cfi_driver_event *events,
   for (int i = 0; i < count; i++) {
     unsigned what = events[i].what;
 
-    socket_action(loop, events[i].fd,
+    socket_action(&loop->multis[loop->sockets[events[i].fd].multi],
+                  events[i].fd,
                   ((what & CFI_DRIVER_READ) != 0 ? CURL_CSELECT_IN : 0) |
                       ((what & CFI_DRIVER_WRITE) != 0 ? CURL_CSELECT_OUT : 0) |
                       ((what & CFI_DRIVER_ERROR) != 0 ? CURL_CSELECT_ERR : 0));
   }
 }
 
-static void finish_transfers(changefeed_loop *loop) {
+/* True: libcurl's time had come. */
+static bool run_timers(changefeed_loop *loop) {
+  bool any = false;
+
+  for (int i = 0; i < CFI_MULTIS; i++)
+    if (loop->now_ms >= loop->multis[i].due_ms) {
+      loop->multis[i].due_ms = CFI_NEVER;
+      socket_action(&loop->multis[i], CURL_SOCKET_TIMEOUT, 0);
+      any = true;
+    }
+  return any;
+}
+
+static void finish_transfers(cfi_multi *m) {
   CURLMsg *message;
   int left;
 
-  while (loop->multi != NULL &&
-         (message = curl_multi_info_read(loop->multi, &left)) != NULL) {
+  while (m->curl != NULL &&
+         (message = curl_multi_info_read(m->curl, &left)) != NULL) {
     CURLcode code = message->data.result;
     cfi_transfer *t = NULL;
 
@@ -270,14 +304,15 @@ static void finish_transfers(changefeed_loop *loop) {
 }
 
 static int wait_ms(const changefeed_loop *loop, int timeout_ms) {
-  int64_t due = loop->curl_due_ms, turn = cfi_ramp_due_ms(loop), wait;
+  int64_t due = cfi_ramp_due_ms(loop), wait;
 
   if (loop->ready != NULL || atomic_load(&loop->mail) != NULL)
     return 0;
   if (loop->heap_count != 0 && loop->heap[0]->heap_ms < due)
     due = loop->heap[0]->heap_ms;
-  if (turn < due)
-    due = turn;
+  for (int i = 0; i < CFI_MULTIS; i++)
+    if (loop->multis[i].due_ms < due)
+      due = loop->multis[i].due_ms;
   if (loop->commons_due_ms < due)
     due = loop->commons_due_ms;
   if (due == CFI_NEVER)
@@ -308,6 +343,7 @@ static int read_sockets(changefeed_loop *loop, int timeout_ms) {
     if (count < 0)
       return -1;
     cfi_loop_refresh(loop);
+    loop->read_ms = loop->now_ms;
     run_sockets(loop, events, count);
     all += count;
     timeout_ms = 0;
@@ -324,12 +360,9 @@ int cfi_loop_round(changefeed_loop *loop, int timeout_ms) {
   if (count < 0)
     return CHANGEFEED_ERR_SYSTEM;
   worked = count != 0;
-  if (loop->now_ms >= loop->curl_due_ms) {
-    loop->curl_due_ms = CFI_NEVER;
-    socket_action(loop, CURL_SOCKET_TIMEOUT, 0);
-    worked = true;
-  }
-  finish_transfers(loop);
+  worked = run_timers(loop) || worked;
+  for (int i = 0; i < CFI_MULTIS; i++)
+    finish_transfers(&loop->multis[i]);
   cfi_loop_take_mail(loop);
   cfi_loop_wake_due(loop);
   cfi_ramp_expire(loop);

@@ -36,14 +36,29 @@ typedef struct cfi_ramp {
   uint64_t granted;
 } cfi_ramp;
 
+/* libcurl finds a socket in a table of fixed size: the streams of a crowd are
+   spread over some handles. */
+enum { CFI_MULTIS = 16 };
+
+typedef struct cfi_multi {
+  changefeed_loop *loop;
+  CURLM *curl; /* NULL: not needed yet, or lost for want of memory */
+  int64_t due_ms;
+} cfi_multi;
+
+typedef struct cfi_socket {
+  ino_t inode;         /* 0: not open, or not for a connection */
+  unsigned char multi; /* which watches it */
+} cfi_socket;
+
 struct changefeed_loop {
   cfi_alloc alloc;
   cfi_clock clock; /* answers now_ms: one time for a whole round */
   int64_t now_ms;
-  CURLM *multi;
+  int64_t read_ms; /* when the sockets were last looked at */
+  cfi_multi multis[CFI_MULTIS]; /* the first for all but a crowd's streams */
   cfi_driver *driver;
   pid_t owner;
-  int64_t curl_due_ms;
   cfi_member *first;              /* all feeds */
   cfi_member *ready, *last_ready; /* those with something to do */
   size_t ready_count;
@@ -53,6 +68,7 @@ struct changefeed_loop {
   /* In a crowd: connections for short requests, and TLS sessions for streams,
      which have a connection each. NULL: not needed now. */
   CURLSH *commons, *sessions;
+  size_t streams;             /* begun in the crowd so far */
   int64_t commons_due_ms;     /* nobody asks: they are closed then */
   _Atomic(cfi_member *) mail; /* a stack, pushed by any thread or signal */
   atomic_bool stop, woken;
@@ -61,10 +77,10 @@ struct changefeed_loop {
   bool owned_by_feed, free_after;
   changefeed
       *awaited; /* changefeed_next waits for it; NULL when it is closed */
-  /* Open ones, for a child of fork(): inodes by descriptor, 0 is none. The
-     descriptor alone may be another file's by now: libcurl closes a socket
-     that was never connected without telling. */
-  ino_t *sockets;
+  /* By descriptor; open ones are for a child of fork(). The descriptor alone
+     may be another file's by now: libcurl closes a socket that was never
+     connected without telling. */
+  cfi_socket *sockets;
   size_t socket_count, socket_cap;
   cfi_ramp ramp;
 };
@@ -121,7 +137,7 @@ void cfi_loop_wake_due(changefeed_loop *loop);
 /* Ends every request: there is no memory. */
 void cfi_loop_end_requests(changefeed_loop *loop);
 /* Makes libcurl's handle if there is none. */
-bool cfi_loop_make_multi(changefeed_loop *loop);
+bool cfi_loop_make_multi(cfi_multi *multi);
 /* Those that are not in use; the rest later. */
 void cfi_loop_close_commons(changefeed_loop *loop);
 void cfi_loop_destroy(cfi_member *m, bool save);

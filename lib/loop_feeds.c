@@ -13,7 +13,8 @@ enum {
   /* So many feeds have connections each of its own, kept in a pool that takes
      10 KB. In a larger crowd, those that follow streams share connections for
      what is short, and each has one for its stream. */
-  CROWD = 64
+  CROWD = 64,
+  STREAMS_EACH = 512
 };
 
 cfi_member *cfi_loop_member(const changefeed *feed) { return feed->host; }
@@ -248,6 +249,19 @@ bool cfi_loop_step_ready(changefeed_loop *loop) {
   return any;
 }
 
+static const changefeed_change *lend(cfi_member *m) {
+  changefeed_loop *loop = m->loop;
+  const changefeed_change *change;
+
+  loop->stepping = true;
+  change = cfi_feed_lend(m->feed);
+  loop->stepping = false;
+  after_step(m, false);
+  return change;
+}
+
+/* A row that was received before the sockets were last looked at costs no
+   round, unless the application takes its time. */
 const changefeed_change *cfi_loop_lend(changefeed *feed) {
   cfi_member *m = cfi_loop_member(feed);
   changefeed_loop *loop = m->loop;
@@ -255,13 +269,22 @@ const changefeed_change *cfi_loop_lend(changefeed *feed) {
   bool gave_back = feed->lent;
 
   loop->awaited = feed;
-  loop->stepping = true;
-  change = cfi_feed_lend(feed);
-  loop->stepping = false;
-  after_step(m, false);
-  if (loop->awaited == NULL)
-    return NULL;
-  if (gave_back && change == NULL && !cfi_feed_over(feed))
+  change = lend(m);
+  if (change != NULL || loop->awaited == NULL || !gave_back ||
+      cfi_feed_over(feed))
+    return change;
+  if (loop->now_ms < cfi_clock_after(loop->read_ms, SPARE_MS) &&
+      cfi_feed_rows_waiting(feed)) {
+    bool more;
+
+    loop->stepping = true;
+    more = cfi_feed_step(feed, ROWS_PER_STEP);
+    loop->stepping = false;
+    after_step(m, more);
+    if (loop->awaited != NULL)
+      change = lend(m);
+  }
+  if (change == NULL && loop->awaited != NULL && !cfi_feed_over(feed))
     cfi_loop_make_ready(m); /* there may be more in the queue */
   return change;
 }
@@ -290,14 +313,28 @@ static void choose_pool(cfi_member *m, cfi_transfer *t,
     (void)cfi_transfer_free_pool(&m->pool);
 }
 
+/* What is short stays with the first. */
+static cfi_multi *choose_multi(changefeed_loop *loop, const cfi_transfer *t) {
+  size_t used = loop->member_count / STREAMS_EACH + 1;
+
+  if (!t->alone)
+    return &loop->multis[0];
+  return &loop->multis[loop->streams++ %
+                       (used < CFI_MULTIS ? used : (size_t)CFI_MULTIS)];
+}
+
 static int world_start(void *ctx, const cfi_request *request,
                        cfi_error *error) {
   cfi_member *m = ctx;
   cfi_transfer *t = transfer_of(m, request->side);
 
-  if (!cfi_loop_make_multi(m->loop))
-    return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
+  cfi_multi *multi;
+
   choose_pool(m, t, request);
+  multi = choose_multi(m->loop, t);
+  if (!cfi_loop_make_multi(multi))
+    return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
+  t->multi = &multi->curl;
   return cfi_transfer_start(t, request, error);
 }
 
@@ -314,8 +351,10 @@ static void init_transfers(cfi_member *m) {
   cfi_sockets sockets;
 
   cfi_loop_sockets(loop, &sockets);
-  cfi_transfer_init(&m->main, &loop->alloc, &loop->multi, &m->pool, &sockets);
-  cfi_transfer_init(&m->side, &loop->alloc, &loop->multi, &m->pool, &sockets);
+  cfi_transfer_init(&m->main, &loop->alloc, &loop->multis[0].curl, &m->pool,
+                    &sockets);
+  cfi_transfer_init(&m->side, &loop->alloc, &loop->multis[0].curl, &m->pool,
+                    &sockets);
 }
 
 static bool reserve_heap(changefeed_loop *loop) {
