@@ -110,7 +110,7 @@ static void open_cutter(cutter *c, const cutting *how, cft_fault fault,
   c->at = fault.cut_at;
   c->fault = cft_mini_fault(mini, &fault);
   cft_follow_open(&c->follow, loop, cft_mini_url(mini), "header", header,
-                  "include_docs", "1", "transport",
+                  "include_docs", "1", "seq_interval", "1", "transport",
                   live ? how->name : "continuous", "idle_timeout_ms",
                   silence_ms, "heartbeat_ms", "400", "header_timeout_ms",
                   silence_ms, "retry_max_ms", "50", NULL);
