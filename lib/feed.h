@@ -111,6 +111,7 @@ struct changefeed {
   int64_t begin_ms;      /* WAIT: not before */
   int transport;         /* of live requests now: enum, never AUTO */
   unsigned silent_lives; /* continuous responses in a row without a byte */
+  unsigned cut_short;    /* responses of the past in a row that were cut off */
   bool server_known, db_known, db_seen;
   int64_t missing_since_ms; /* CFI_NEVER: not missing */
   cfi_identity identity;    /* of the history the position belongs to */

@@ -4,6 +4,7 @@
  */
 #include "feed.h"
 
+#include <limits.h>
 #include <string.h>
 
 enum { SILENT_LIVES_MAX = 2 };
@@ -131,6 +132,9 @@ void cfi_feed_fault(changefeed *f) {
   f->phase = CFI_PHASE_WAIT;
   f->begin_ms = CFI_NEVER;
   f->caught_up = false;
+  if (f->main.ask == CFI_ASK_CATCHUP && f->request_rows != 0 &&
+      f->cut_short < UINT_MAX)
+    f->cut_short++;
   f->session_proven_ms = CFI_NEVER; /* it may be another server's answer now */
   f->stats.reconnects++;
   cfi_endpoint_change(f);

@@ -49,6 +49,7 @@ void cfi_feed_on_tail(changefeed *f, int64_t pending) {
       f->caught_up = false;
     return;
   }
+  f->cut_short = 0;
   if (more && f->set.descending == 0)
     return;
   f->caught_up = true;

@@ -8,7 +8,8 @@
 
 enum {
   AUTO_INTERVAL = 1000,
-  SHORT_ANSWER = 10 /* intervals */
+  SHORT_ANSWER = 10, /* intervals */
+  CUT_SHORT = 8
 };
 
 static void put_param(cfi_buf *b, const char *name, const char *value) {
@@ -72,6 +73,10 @@ static int64_t seq_interval(const changefeed *f) {
   const cfi_settings *s = &f->set;
   int64_t every = AUTO_INTERVAL;
 
+  /* What is cut off again and again before it states a position must not come
+     again and again. */
+  for (unsigned n = 0; n < f->cut_short && every > 1; n++)
+    every /= CUT_SHORT;
   if (s->seq_interval != 0)
     return s->seq_interval > 1 ? s->seq_interval : 0;
   if (f->main.ask != CFI_ASK_CATCHUP || s->descending != 0 ||

@@ -55,7 +55,7 @@ struct changefeed_loop {
   cfi_alloc alloc;
   cfi_clock clock; /* answers now_ms: one time for a whole round */
   int64_t now_ms;
-  int64_t read_ms; /* when the sockets were last looked at */
+  int64_t read_ms;              /* when the sockets were last looked at */
   cfi_multi multis[CFI_MULTIS]; /* the first for all but a crowd's streams */
   cfi_driver *driver;
   pid_t owner;

@@ -228,7 +228,8 @@ START_TEST(test_cut_each_response_and_get_there) {
                                     .then = _i ? CFT_RST : CFT_CLOSE});
   cft_mini_fill(mini, "more", 12);
   cft_revs *all = cft_mini_revs(mini);
-  cft_follow_open(&f, loop, cft_mini_url(mini), "include_docs", "1", NULL);
+  cft_follow_open(&f, loop, cft_mini_url(mini), "include_docs", "1",
+                  "seq_interval", "1", NULL);
   (void)cft_follow_until_revs(&f, all, LONG_MS);
   ck_assert_msg(cft_revs_equal(all, f.revs, why, sizeof why), "%s", why);
   ck_assert_uint_eq(f.taken, ROWS + 12);

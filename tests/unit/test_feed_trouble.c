@@ -288,6 +288,38 @@ START_TEST(test_feed_retry_after_is_a_lower_bound) {
 }
 END_TEST
 
+/* Rows without a seq move no position: if an answer is always cut off before
+   the first that has one, the same rows come for ever. */
+START_TEST(test_feed_gets_on_though_each_answer_is_cut_off_early) {
+  bool got_on = false;
+
+  cft_world_open(&w, none);
+  for (int i = 0; i < 8 && !got_on; i++) {
+    const char *seq;
+
+    cft_world_greet(&w);
+    /* as a server that is asked for a seq in n rows and cut off at the third */
+    seq =
+        strstr(cft_world_url(&w), "seq_interval") != NULL ? "null" : "\"3-c\"";
+    cft_world_head(&w, 200, NULL);
+    ck_assert(cft_world_body(&w, "{\"results\":[\n{\"seq\":"));
+    ck_assert(cft_world_body(&w, seq));
+    ck_assert(cft_world_body(
+        &w, ",\"id\":\"x\",\"changes\":[{\"rev\":\"1-r\"}]},\n"));
+    cft_world_done(&w, CHANGEFEED_ERR_NETWORK);
+    got_on = strcmp(position(), "3-c") == 0;
+  }
+  ck_assert(got_on);
+  cft_world_greet(&w);
+  cft_world_answer(&w, 200, LIST("", "\"last_seq\":\"3-c\",\"pending\":0"));
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_LIVE);
+  cft_world_done(&w, CHANGEFEED_ERR_NETWORK); /* and then it trusts again */
+  cft_world_greet(&w);
+  ck_assert_ptr_nonnull(strstr(cft_world_url(&w), "seq_interval=1000"));
+  cft_world_close(&w);
+}
+END_TEST
+
 START_TEST(test_feed_fails_at_the_nth_attempt_in_a_row) {
   static const char *const three[] = {"retry_limit", "3", NULL};
 
@@ -481,6 +513,7 @@ static Suite *feed_trouble_suite(void) {
   tcase_add_test(t, test_feed_half_a_row_is_dropped_with_its_connection);
   tcase_add_test(t, test_feed_rows_before_a_fault_are_delivered);
   tcase_add_test(t, test_feed_retry_after_is_a_lower_bound);
+  tcase_add_test(t, test_feed_gets_on_though_each_answer_is_cut_off_early);
   tcase_add_test(t, test_feed_fails_at_the_nth_attempt_in_a_row);
   tcase_add_test(t, test_feed_recreated_database_is_a_reset_before_its_rows);
   tcase_add_test(t, test_feed_other_server_is_a_reset);
