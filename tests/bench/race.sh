@@ -14,7 +14,8 @@ is_wanted() {
   [ -z "$only" ] || case ",$only," in *",$1,"*) ;; *) return 1 ;; esac
 }
 
-# start_server FEED ROWS HUGE CHUNK [BREAK-MS]: sets url, rows and bytes. The server ends
+# start_server FEED ROWS HUGE CHUNK [BREAK-MS]: sets url, feed_rows and
+# feed_bytes. The server ends
 # with the descriptor that end_server closes.
 start_server() {
   local port
@@ -24,7 +25,7 @@ start_server() {
   }
   server_pid=$SERVER_PID
   server_in=${SERVER[1]}
-  read -r port rows bytes <&"${SERVER[0]}" || return 1
+  read -r port feed_rows feed_bytes <&"${SERVER[0]}" || return 1
   url=http://127.0.0.1:$port
 }
 
@@ -41,12 +42,12 @@ measured() {
   is_wanted "$client" || return 0
   if line=$(timeout 300 "$programs/bench_measure" "$@" 2>>"$race_log"); then
     set -- $line
-    [ "$1" -ne 0 ] || set -- "$rows" "$2" "$3" "$4" "$5"
-    if [ "$1" -eq "$rows" ]; then
-      echo "$feed $chunk $client $1 $bytes $3 $4 $5" >>"$results"
+    [ "$1" -ne 0 ] || set -- "$feed_rows" "$2" "$3" "$4" "$5"
+    if [ "$1" -eq "$feed_rows" ]; then
+      echo "$feed $chunk $client $1 $feed_bytes $3 $4 $5" >>"$results"
       return 0
     fi
-    line="$1 rows, not $rows"
+    line="$1 rows, not $feed_rows"
   fi
   echo "$client failed on feed $feed: $line" >&2
   failures=$((failures + 1))
@@ -68,10 +69,10 @@ run_live() {
   local feed=$1
   # Of the same rows, "\n" behind each instead of ",\n" between them.
   measured "$feed" live libcurl "$programs/bench_client_curl" \
-    --bytes $((bytes - rows + 2)) \
+    --bytes $((feed_bytes - feed_rows + 2)) \
     --url "$url/live/_changes?feed=continuous&since=0"
   measured "$feed" live library "$programs/bench_client_changefeed" \
-    --option max_row_bytes=1073741824 --rows "$rows" --url "$url/live"
+    --option max_row_bytes=1073741824 --rows "$feed_rows" --url "$url/live"
 }
 
 run_followers() {
@@ -79,7 +80,7 @@ run_followers() {
   [ -d "$here/followers/node_modules" ] || return 0
   for name in "${followers[@]}"; do
     measured "$1" "$2" "$name" node "$here/followers/client.js" "$name" \
-      "$url/db" "$rows"
+      "$url/db" "$feed_rows"
   done
 }
 

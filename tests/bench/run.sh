@@ -157,7 +157,7 @@ sample() {
 }
 
 part_latency() {
-  local round rows=5000 breaks=4 pause=6000 way
+  local round rows=3000 breaks=4 pause=6000 way
   [ "$quick" -eq 0 ] || rows=500 breaks=1 pause=1000
   install_followers
   start_server a 10 1 1490 "$pause" || return 1
