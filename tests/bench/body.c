@@ -188,6 +188,9 @@ static bool add_piece(bench_answer *a, bool in_file, size_t offset,
   return true;
 }
 
+static bool add_text(bench_answer *a, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
 static bool add_text(bench_answer *a, const char *format, va_list args) {
   size_t room = sizeof a->text - a->text_len, before = a->text_len;
   int len = vsnprintf(a->text + before, room, format, args);
