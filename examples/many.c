@@ -31,6 +31,7 @@ static void give_up(const char *what, const char *why) {
 }
 
 static database *find(const char *name) {
+  size_t size = strlen(name) + 1;
   unsigned hash = 5381;
   database *db, **bucket;
 
@@ -40,10 +41,10 @@ static database *find(const char *name) {
   for (db = *bucket; db != NULL; db = db->next)
     if (strcmp(db->name, name) == 0)
       return db;
-  db = calloc(1, sizeof *db + strlen(name) + 1);
+  db = calloc(1, sizeof *db + size);
   if (db == NULL)
     return NULL;
-  strcpy(db->name, name);
+  memcpy(db->name, name, size);
   db->next = *bucket;
   return *bucket = db;
 }
