@@ -90,7 +90,7 @@ START_TEST(test_live_end_is_followed_by_one_request) {
   /* an eventsource does not say where it ended, nor that nothing is left */
   ck_assert_uint_eq(cft_peer_count(peer, CFT_NORMAL),
                     transports[_i].kind == CFT_EVENTSOURCE ? 1 + ENDS : 1);
-  ck_assert_uint_le(cft_peer_open_max(peer), 3);
+  ck_assert_uint_le(cft_peer_open_max(peer), 4);
   ck_assert_uint_eq(cft_follow_stats(&f).ends,
                     cft_peer_count(peer, CFT_FEED) - 1);
   expect_no_fault();

@@ -61,7 +61,7 @@ static void begin_storm(void (*call)(void)) {
 
 static bool has_stormed(void *user) {
   (void)user;
-  return atomic_load(&signals) > 20;
+  return atomic_load(&signals) > 5;
 }
 
 static void end_storm(void) {
