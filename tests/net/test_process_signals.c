@@ -51,7 +51,7 @@ static void mask(int how, int number) {
 static void begin_storm(void (*call)(void)) {
   struct sigaction action = {.sa_handler = on_alarm};
   const char *instrumented = getenv("CFT_INSTRUMENTED");
-  suseconds_t us = instrumented && strcmp(instrumented, "1") == 0 ? 5000 : 700;
+  suseconds_t us = instrumented && strcmp(instrumented, "1") == 0 ? 1500 : 700;
   const struct itimerval tick = {{0, us}, {0, us}};
 
   handler_call = call;
