@@ -34,7 +34,7 @@ static bool watch(int poll, int op, int fd, uint32_t events, void *what) {
   return epoll_ctl(poll, op, fd, &event) == 0;
 }
 
-static int listen_on(unsigned *port) {
+static int bound_to(unsigned *port) {
   struct sockaddr_in address = {.sin_family = AF_INET,
                                 .sin_port = htons((uint16_t)*port)};
   socklen_t len = sizeof address;
@@ -45,7 +45,6 @@ static int listen_on(unsigned *port) {
     return -1;
   if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
       bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-      listen(fd, 1024) != 0 ||
       getsockname(fd, (struct sockaddr *)&address, &len) != 0) {
     (void)close(fd);
     return -1;
@@ -55,19 +54,30 @@ static int listen_on(unsigned *port) {
 }
 
 static bool open_one(couch_server *s, couch_listen *l) {
-  l->fd = listen_on(&l->port);
-  if (l->fd >= 0 && watch(s->poll, EPOLL_CTL_ADD, l->fd, EPOLLIN, l))
+  if (l->hold < 0)
+    l->hold = bound_to(&l->port);
+  if (l->hold >= 0)
+    l->fd = bound_to(&l->port);
+  if (l->fd >= 0 && listen(l->fd, 1024) == 0 &&
+      watch(s->poll, EPOLL_CTL_ADD, l->fd, EPOLLIN, l))
     return true;
   (void)fprintf(stderr, "couchsim: cannot listen on 127.0.0.1:%u: %s\n",
                 l->port, strerror(errno));
   return false;
 }
 
+static void close_one(couch_listen *l) {
+  if (l->fd >= 0)
+    (void)close(l->fd);
+  if (l->hold >= 0)
+    (void)close(l->hold);
+}
+
 bool couch_server_open(couch_server *s, unsigned port, unsigned control_port) {
   s->poll = epoll_create1(EPOLL_CLOEXEC);
-  s->control = (couch_listen){-1, control_port};
+  s->control = (couch_listen){-1, -1, control_port};
   for (unsigned i = 0; i < COUCH_NODES; i++)
-    s->nodes[i] = (couch_listen){-1, port > 0 ? port + i : 0};
+    s->nodes[i] = (couch_listen){-1, -1, port > 0 ? port + i : 0};
   if (s->poll < 0) {
     perror("couchsim: epoll_create1");
     return false;
@@ -221,10 +231,8 @@ void couch_server_close(couch_server *s) {
     couch_conn_free(&s->front, s->conns[i]);
   free(s->conns);
   for (unsigned i = 0; i < COUCH_NODES; i++)
-    if (s->nodes[i].fd >= 0)
-      (void)close(s->nodes[i].fd);
-  if (s->control.fd >= 0)
-    (void)close(s->control.fd);
+    close_one(&s->nodes[i]);
+  close_one(&s->control);
   if (s->poll >= 0)
     (void)close(s->poll);
   for (size_t i = 0; i < s->front.late_count; i++)

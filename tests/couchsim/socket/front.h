@@ -8,7 +8,8 @@
 #include "conn.h"
 
 typedef struct couch_listen {
-  int fd; /* -1: the node is down */
+  int fd;   /* -1: the node is down */
+  int hold; /* keeps the port meanwhile: bound, and does not listen */
   unsigned port;
 } couch_listen;
 
