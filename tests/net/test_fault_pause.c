@@ -6,6 +6,7 @@
 #endif
 #include "support/follow.h"
 #include "support/mem.h"
+#include "support/meter.h"
 #include "support/peer_mini.h"
 #include "support/proc.h"
 #include "support/unit.h"
@@ -29,42 +30,11 @@ static cft_follow f;
 
 /* ---- memory of the library ---- */
 
-/* What stands in front of each block. */
-typedef union block {
-  size_t size;
-  max_align_t align;
-} block;
-
-static size_t held, held_most;
-
-static void *resize(void *ctx, void *old, size_t size) {
-  block *b = old ? (block *)old - 1 : NULL;
-  size_t before = b ? b->size : 0;
-  (void)ctx;
-  b = realloc(b, sizeof *b + size);
-  if (!b)
-    return NULL;
-  b->size = size;
-  held += size - before;
-  if (held > held_most)
-    held_most = held;
-  return b + 1;
-}
-
-static void release(void *ctx, void *old) {
-  (void)ctx;
-  if (!old)
-    return;
-  block *b = (block *)old - 1;
-  held -= b->size;
-  free(b);
-}
-
 static void setup(void) {
   changefeed_allocator allocator = CHANGEFEED_ALLOCATOR_INIT;
-  allocator.resize = resize;
-  allocator.release = release;
-  held = held_most = 0;
+  allocator.resize = cft_meter_resize;
+  allocator.release = cft_meter_release;
+  cft_meter_held = cft_meter_most = 0;
   mini = cft_mini_start(NULL);
   peer = cft_mini_peer(mini);
   f = (cft_follow){.feed = NULL};
@@ -75,7 +45,7 @@ static void teardown(void) {
   cft_follow_clear(&f);
   changefeed_loop_free(loop);
   cft_mini_free(mini);
-  ck_assert_uint_eq(held, 0);
+  ck_assert_uint_eq(cft_meter_held, 0);
 }
 
 static bool instrumented(void) {
@@ -141,7 +111,7 @@ START_TEST(test_pause_under_load_costs_neither_connection_nor_memory) {
   ck_assert_int_eq(changefeed_get_state(f.feed), CHANGEFEED_STATE_PAUSED);
   ck_assert_uint_le(cft_follow_stats(&f).queued_bytes, QUEUE);
   ck_assert_uint_gt(cft_follow_stats(&f).queued_bytes, QUEUE / 4);
-  ck_assert_uint_le(held_most, QUEUE + SLACK);
+  ck_assert_uint_le(cft_meter_most, QUEUE + SLACK);
   if (!instrumented())
     ck_assert_uint_lt(cft_rss_bytes(getpid()), rss + 12 * MIB);
   f.user = &f;
@@ -151,7 +121,7 @@ START_TEST(test_pause_under_load_costs_neither_connection_nor_memory) {
   ck_assert_uint_eq(f.taken, MANY);
   ck_assert_uint_eq(cft_peer_count(peer, loads[_i].kind), 1);
   ck_assert_uint_eq(cft_follow_stats(&f).reconnects, 0);
-  ck_assert_uint_le(held_most, QUEUE + SLACK);
+  ck_assert_uint_le(cft_meter_most, QUEUE + SLACK);
   ck_assert_uint_ge(cft_peer_count(peer, CFT_ANY), asked);
 }
 END_TEST
@@ -334,8 +304,9 @@ static int64_t follow_long_row(size_t mib) {
   int64_t took = cpu_ms() - begin;
   ck_assert_uint_eq(f.taken, 3);
   ck_assert_uint_ge(len, mib * MIB);
-  ck_assert_msg(held_most <= mib * MIB + MIB + MIB / 4,
-                "%zu KiB held for a row of %zu MiB", held_most / 1024, mib);
+  ck_assert_msg(cft_meter_most <= mib * MIB + MIB + MIB / 4,
+                "%zu KiB held for a row of %zu MiB", cft_meter_most / 1024,
+                mib);
   ck_assert_uint_eq(cft_follow_stats(&f).reconnects, 0);
   return took;
 }

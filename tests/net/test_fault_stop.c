@@ -7,6 +7,7 @@
 #endif
 #include "loop.h"
 #include "support/follow.h"
+#include "support/names.h"
 #include "support/peer_mini.h"
 #include "support/proc.h"
 #include "support/timing.h"
@@ -28,41 +29,6 @@ static cft_follow follow;
 static uint16_t hanging_port;
 static int hanging_fds[2];
 
-/* ---- a name server that does not answer ---- */
-
-static pthread_mutex_t names_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t names_changed = PTHREAD_COND_INITIALIZER;
-static bool names_hang;
-static unsigned resolving;
-
-/* In libcurl's place the C library's would be called; this one knows no name
-   and says so when it is let go. */
-int getaddrinfo(const char *restrict node, const char *restrict service,
-                const struct addrinfo *restrict hints,
-                struct addrinfo **restrict found) {
-  (void)node;
-  (void)service;
-  (void)hints;
-  *found = NULL;
-  pthread_mutex_lock(&names_lock);
-  resolving++;
-  while (names_hang)
-    pthread_cond_wait(&names_changed, &names_lock);
-  resolving--;
-  pthread_cond_broadcast(&names_changed);
-  pthread_mutex_unlock(&names_lock);
-  return EAI_AGAIN;
-}
-
-static void let_names_go(void) {
-  pthread_mutex_lock(&names_lock);
-  names_hang = false;
-  pthread_cond_broadcast(&names_changed);
-  while (resolving != 0)
-    pthread_cond_wait(&names_changed, &names_lock);
-  pthread_mutex_unlock(&names_lock);
-}
-
 /* ---- what the feed is doing ---- */
 
 static int64_t retry_late(cft_follow *f, const changefeed_error *error,
@@ -78,16 +44,6 @@ static bool is_connecting(void *user) {
   return loop->socket_count == 1 &&
          changefeed_get_state(follow.feed) == CHANGEFEED_STATE_CONNECTING;
 }
-
-static bool is_resolving(void *user) {
-  (void)user;
-  pthread_mutex_lock(&names_lock);
-  bool yes = resolving != 0;
-  pthread_mutex_unlock(&names_lock);
-  return yes;
-}
-
-static void hang_names(void) { names_hang = true; }
 
 static void delay_heads(void) {
   cft_mini_fault(mini, &(cft_fault){.on = CFT_NORMAL, .delay_ms = 60000});
@@ -176,7 +132,12 @@ typedef struct scene {
 
 static const scene scenes[] = {
     {"connecting", NULL, is_connecting, "heartbeat_ms", "10000", {0}},
-    {"resolving", hang_names, is_resolving, "heartbeat_ms", "10000", {0}},
+    {"resolving",
+     cft_names_hang,
+     cft_names_resolving,
+     "heartbeat_ms",
+     "10000",
+     {0}},
     {"waiting for a head", delay_heads, waits_for_head, NULL, NULL, {0}},
     {"catching up, within a row", cut_in_a_row, is_in_a_row, NULL, NULL, {0}},
     {"live by continuous", NULL, is_live, NULL, NULL, {0}},
@@ -270,7 +231,7 @@ static void open_scene(const scene *s) {
   snprintf(url, sizeof url, "%s", cft_mini_url(mini));
   if (s->reached == is_connecting)
     snprintf(url, sizeof url, "http://127.0.0.1:%u/db", hanging_port);
-  if (s->reached == is_resolving)
+  if (s->reached == cft_names_resolving)
     snprintf(url, sizeof url, "http://nowhere.example/db");
   if (s->arrange)
     s->arrange();
@@ -316,7 +277,7 @@ static int64_t stop_once(const scene *s, void (*by)(void)) {
   by();
   int64_t took = cft_now_ms() - stopped_ms;
   check_stopped(s);
-  let_names_go();
+  cft_names_let_go();
   cft_peer_stop(peer); /* its threads are gone, and so are its descriptors */
   ck_assert_msg(cft_until(no_descriptors, &fds, LONG_MS),
                 "%s: %d descriptors are left", s->name,

@@ -5,6 +5,7 @@
    ctest: LABEL long */
 #include "support/follow.h"
 #include "support/mem.h"
+#include "support/meter.h"
 #include "support/peer.h"
 #include "support/proc.h"
 #include "support/timing.h"
@@ -123,37 +124,6 @@ static void serve(cft_conn *conn, void *user) {
 
 /* ---- memory ---- */
 
-/* What stands in front of each block. */
-typedef union block {
-  size_t size;
-  max_align_t align;
-} block;
-
-static size_t held, held_most;
-
-static void *resize(void *ctx, void *old, size_t size) {
-  block *b = old ? (block *)old - 1 : NULL;
-  size_t before = b ? b->size : 0;
-  (void)ctx;
-  b = realloc(b, sizeof *b + size);
-  if (!b)
-    return NULL;
-  b->size = size;
-  held += size - before;
-  if (held > held_most)
-    held_most = held;
-  return b + 1;
-}
-
-static void release(void *ctx, void *old) {
-  (void)ctx;
-  if (!old)
-    return;
-  block *b = (block *)old - 1;
-  held -= b->size;
-  free(b);
-}
-
 /* ---- an application ---- */
 
 typedef struct application {
@@ -195,9 +165,9 @@ static void run(source *s, application *a) {
   changefeed_loop *loop;
   char url[128];
   cft_peer *peer = cft_peer_start(NULL, serve, s);
-  allocator.resize = resize;
-  allocator.release = release;
-  held = held_most = 0;
+  allocator.resize = cft_meter_resize;
+  allocator.release = cft_meter_release;
+  cft_meter_held = cft_meter_most = 0;
   a->look_every = a->first = s->rows / 20;
   snprintf(url, sizeof url, "%s/db", cft_peer_url(peer));
   ck_assert_int_eq(changefeed_loop_new(&loop, &allocator), CHANGEFEED_OK);
@@ -219,12 +189,12 @@ static void run(source *s, application *a) {
   cft_follow_clear(&f);
   changefeed_loop_free(loop);
   cft_peer_free(peer);
-  ck_assert_uint_eq(held, 0);
+  ck_assert_uint_eq(cft_meter_held, 0);
 }
 
 static void expect_flat(const application *a) {
-  ck_assert_msg(held_most <= QUEUE + SLACK, "the library held %zu KiB",
-                held_most / 1024);
+  ck_assert_msg(cft_meter_most <= QUEUE + SLACK, "the library held %zu KiB",
+                cft_meter_most / 1024);
   ck_assert_uint_gt(a->rss_first, 0);
   if (!instrumented()) /* sanitizers keep what was freed */
     ck_assert_msg(a->rss_most <= a->rss_first + GROWTH,

@@ -16,6 +16,7 @@
 
 #include "loop.h"
 #include "support/follow.h"
+#include "support/names.h"
 #include "support/peer_mini.h"
 #include "support/timing.h"
 #include "support/tunnel.h"
@@ -30,50 +31,6 @@ static changefeed_loop *loop;
 static cft_follow feeds[FEEDS];
 static scratch_dir dir;
 static bool before[FDS_MAX]; /* open before the loop was made */
-
-/* ---- a name server that does not answer ---- */
-
-static pthread_mutex_t names_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t names_changed = PTHREAD_COND_INITIALIZER;
-static bool names_hang;
-static unsigned resolving;
-
-/* In libcurl's place the C library's would be called; this one knows no name
-   and says so when it is let go. */
-int getaddrinfo(const char *restrict node, const char *restrict service,
-                const struct addrinfo *restrict hints,
-                struct addrinfo **restrict found) {
-  (void)node;
-  (void)service;
-  (void)hints;
-  *found = NULL;
-  (void)pthread_mutex_lock(&names_lock);
-  resolving++;
-  while (names_hang)
-    (void)pthread_cond_wait(&names_changed, &names_lock);
-  resolving--;
-  (void)pthread_cond_broadcast(&names_changed);
-  (void)pthread_mutex_unlock(&names_lock);
-  return EAI_AGAIN;
-}
-
-static bool is_resolving(void) {
-  bool yes;
-
-  (void)pthread_mutex_lock(&names_lock);
-  yes = resolving != 0;
-  (void)pthread_mutex_unlock(&names_lock);
-  return yes;
-}
-
-static void let_names_go(void) {
-  (void)pthread_mutex_lock(&names_lock);
-  names_hang = false;
-  (void)pthread_cond_broadcast(&names_changed);
-  while (resolving != 0)
-    (void)pthread_cond_wait(&names_changed, &names_lock);
-  (void)pthread_mutex_unlock(&names_lock);
-}
 
 /* ---- descriptors ---- */
 
@@ -195,7 +152,7 @@ static bool all_there(void *user) {
     if (feeds[i].feed != NULL && i != 4 && i != 5 &&
         changefeed_get_state(feeds[i].feed) != CHANGEFEED_STATE_LIVE)
       return false;
-  return is_resolving();
+  return cft_names_resolving(NULL);
 }
 
 /* All that opens descriptors: three transports, TLS, a file, a connection that
@@ -230,14 +187,14 @@ START_TEST(test_exec_inherits_nothing) {
   ck_assert(cft_port_hanging(&hanging, fds));
   each_fd(remember);
   loop = cft_loop();
-  names_hang = true;
+  cft_names_hang();
   open_all(hanging);
   ck_assert(cft_loop_until(loop, all_there, NULL, LONG_MS));
   each_fd(expect_cloexec);
   ck_assert_uint_ge(ours,
                     3 + 5 + 1); /* driver, sockets, lock; and the peer's */
   expect_nothing_inherited();
-  let_names_go();
+  cft_names_let_go();
   for (int i = 0; i < FEEDS; i++)
     cft_follow_clear(&feeds[i]);
   changefeed_loop_free(loop);

@@ -13,6 +13,7 @@
 #include "loop.h"
 #include "support/follow.h"
 #include "support/mem.h"
+#include "support/names.h"
 #include "support/peer_mini.h"
 #include "support/proc.h"
 #include "support/relay.h"
@@ -30,51 +31,6 @@ static cft_follow f;
 static changefeed_loop *loop;
 static scratch_dir dir;
 static char url[128];
-
-/* ---- a name server that does not answer ---- */
-
-static pthread_mutex_t names_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t names_changed = PTHREAD_COND_INITIALIZER;
-static bool names_hang;
-static unsigned resolving;
-
-/* In libcurl's place the C library's would be called; this one knows no name
-   and says so when it is let go. */
-int getaddrinfo(const char *restrict node, const char *restrict service,
-                const struct addrinfo *restrict hints,
-                struct addrinfo **restrict found) {
-  (void)node;
-  (void)service;
-  (void)hints;
-  *found = NULL;
-  (void)pthread_mutex_lock(&names_lock);
-  resolving++;
-  while (names_hang)
-    (void)pthread_cond_wait(&names_changed, &names_lock);
-  resolving--;
-  (void)pthread_cond_broadcast(&names_changed);
-  (void)pthread_mutex_unlock(&names_lock);
-  return EAI_AGAIN;
-}
-
-static bool is_resolving(void *user) {
-  bool yes;
-
-  (void)user;
-  (void)pthread_mutex_lock(&names_lock);
-  yes = resolving != 0;
-  (void)pthread_mutex_unlock(&names_lock);
-  return yes;
-}
-
-static void let_names_go(void) {
-  (void)pthread_mutex_lock(&names_lock);
-  names_hang = false;
-  (void)pthread_cond_broadcast(&names_changed);
-  while (resolving != 0)
-    (void)pthread_cond_wait(&names_changed, &names_lock);
-  (void)pthread_mutex_unlock(&names_lock);
-}
 
 /* ---- children ---- */
 
@@ -308,11 +264,11 @@ END_TEST
 
 /* libcurl's thread for names is not there in the child. */
 START_TEST(test_child_abandons_while_a_name_is_looked_up) {
-  names_hang = true;
+  cft_names_hang();
   cft_follow_open(&f, loop, "http://nowhere.example/db", NULL);
-  ck_assert(cft_loop_until(loop, is_resolving, NULL, LONG_MS));
+  ck_assert(cft_loop_until(loop, cft_names_resolving, NULL, LONG_MS));
   expect_child(abandon, "resolving");
-  let_names_go();
+  cft_names_let_go();
 }
 END_TEST
 

@@ -11,7 +11,7 @@
 
 enum {
   COUCH_ROWS_BUFFER = 1490, /* CouchDB's, of rows before they are sent */
-  COUCH_FEED_FULL = 65536,  /* bytes not taken yet: no more rows for now */
+  COUCH_FEED_FULL = 65536,  /* bytes not taken yet: rows wait */
   COUCH_WINDOW = 4
 };
 
