@@ -320,6 +320,34 @@ START_TEST(test_feed_gets_on_though_each_answer_is_cut_off_early) {
 }
 END_TEST
 
+/* A server that has come back may have forgotten whom it knew, and serve
+   everybody as nobody. */
+START_TEST(test_feed_session_is_proven_again_after_a_fault) {
+  static const char *const session[] = {"session",  "1", "username", "u",
+                                        "password", "p", NULL};
+
+  cft_world_open(&w, session);
+  cft_world_greet(&w);
+  cft_world_answer(&w, 200, LIST("", "\"last_seq\":\"5-a\",\"pending\":0"));
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_LIVE);
+  cft_world_head(&w, 200, NULL);
+  ck_assert(w.feed->verified);
+  w.hold_checks = true;
+  cft_world_done(&w, CHANGEFEED_ERR_NETWORK);
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_CATCHUP);
+  cft_world_head(&w, 200, NULL);
+  ck_assert_int_eq(cft_world_side_ask(&w), CFI_ASK_DATABASE);
+  cft_world_side_answer(&w, 200,
+                        "{\"db_name\":\"db\",\"instance_start_time\":\"77\"}");
+  ck_assert_int_eq(cft_world_side_ask(&w), CFI_ASK_SESSION);
+  ck_assert(!w.feed->verified);
+  cft_world_side_answer(&w, 200, "{\"ok\":true,\"userCtx\":{\"name\":null}}");
+  ck_assert_int_eq(cft_world_ask(&w), CFI_ASK_LOGIN);
+  ck_assert_uint_eq(w.rows, 0);
+  cft_world_close(&w);
+}
+END_TEST
+
 START_TEST(test_feed_fails_at_the_nth_attempt_in_a_row) {
   static const char *const three[] = {"retry_limit", "3", NULL};
 
@@ -514,6 +542,7 @@ static Suite *feed_trouble_suite(void) {
   tcase_add_test(t, test_feed_rows_before_a_fault_are_delivered);
   tcase_add_test(t, test_feed_retry_after_is_a_lower_bound);
   tcase_add_test(t, test_feed_gets_on_though_each_answer_is_cut_off_early);
+  tcase_add_test(t, test_feed_session_is_proven_again_after_a_fault);
   tcase_add_test(t, test_feed_fails_at_the_nth_attempt_in_a_row);
   tcase_add_test(t, test_feed_recreated_database_is_a_reset_before_its_rows);
   tcase_add_test(t, test_feed_other_server_is_a_reset);
