@@ -131,6 +131,33 @@ static void rewatch(couch_server *s, couch_conn *c) {
   (void)watch(s->poll, EPOLL_CTL_MOD, c->fd, events, c);
 }
 
+/* What the control port ordered that concerns sockets: done before the order
+   is answered, so that who gave it can rely on it. */
+static void obey(couch_server *s) {
+  couch_control *o = &s->front.control;
+  for (unsigned i = 0; i < s->front.world.nodes; i++) {
+    couch_listen *l = &s->nodes[i];
+    bool up = s->front.world.up[i];
+    if (up && l->fd < 0)
+      (void)open_one(s, l);
+    if (up || l->fd < 0)
+      continue;
+    (void)close(l->fd);
+    l->fd = -1;
+    for (size_t k = 0; k < s->conn_count; k++)
+      if (s->conns[k]->node == (int)i)
+        couch_conn_close(&s->front, s->conns[k], false);
+  }
+  if (o->close_feeds || o->close_all)
+    for (size_t k = 0; k < s->conn_count; k++) {
+      couch_conn *c = s->conns[k];
+      if (c->node >= 0 && (o->close_node < 0 || c->node == o->close_node) &&
+          (o->close_all || c->reply.feed != NULL))
+        couch_conn_close(&s->front, c, o->reset);
+    }
+  o->close_feeds = o->close_all = o->reset = false;
+}
+
 static void happened(couch_server *s, const struct epoll_event *event) {
   couch_conn *c = event->data.ptr;
   if (is_listener(s, event->data.ptr)) {
@@ -146,6 +173,8 @@ static void happened(couch_server *s, const struct epoll_event *event) {
   }
   if ((event->events & EPOLLIN) != 0)
     couch_conn_readable(&s->front, c);
+  if (c->node < 0)
+    obey(s);
   if (c->state != COUCH_CLOSED) {
     couch_conn_turn(&s->front, c);
     rewatch(s, c);
@@ -180,32 +209,6 @@ static int64_t turn_all(couch_server *s) {
   return due;
 }
 
-/* What the control port ordered that concerns sockets. */
-static void obey(couch_server *s) {
-  couch_control *o = &s->front.control;
-  for (unsigned i = 0; i < s->front.world.nodes; i++) {
-    couch_listen *l = &s->nodes[i];
-    bool up = s->front.world.up[i];
-    if (up && l->fd < 0)
-      (void)open_one(s, l);
-    if (up || l->fd < 0)
-      continue;
-    (void)close(l->fd);
-    l->fd = -1;
-    for (size_t k = 0; k < s->conn_count; k++)
-      if (s->conns[k]->node == (int)i)
-        couch_conn_close(&s->front, s->conns[k], false);
-  }
-  if (o->close_feeds || o->close_all)
-    for (size_t k = 0; k < s->conn_count; k++) {
-      couch_conn *c = s->conns[k];
-      if (c->node >= 0 && (o->close_node < 0 || c->node == o->close_node) &&
-          (o->close_all || c->reply.feed != NULL))
-        couch_conn_close(&s->front, c, o->reset);
-    }
-  o->close_feeds = o->close_all = o->reset = false;
-}
-
 void couch_server_run(couch_server *s, const volatile int *stop) {
   struct epoll_event events[EVENTS];
   int64_t due = 0;
@@ -220,7 +223,6 @@ void couch_server_run(couch_server *s, const volatile int *stop) {
     read_clocks(&s->front);
     for (int i = 0; i < n; i++)
       happened(s, &events[i]);
-    obey(s);
     couch_late_turn(&s->front);
     due = turn_all(s);
   }
