@@ -255,6 +255,9 @@ static int check_target(const changefeed *f, cfi_error *error) {
 
   if (f->url.target != CFI_URL_DB_UPDATES)
     return CHANGEFEED_OK;
+  if (f->lists)
+    return cfi_error_set(error, CHANGEFEED_ERR_OPTION,
+                         "source: _db_updates has no all_docs");
   if (f->filtered || s->include_docs != 0 || s->descending != 0 ||
       s->style != CFI_STYLE_MAIN_ONLY)
     return cfi_error_set(error, CHANGEFEED_ERR_OPTION,
@@ -267,6 +270,12 @@ static int check_target(const changefeed *f, cfi_error *error) {
   return CHANGEFEED_OK;
 }
 
+changefeed_str cfi_feed_beginning(const changefeed *f) {
+  changefeed_str none = {"", 0}, since = {f->set.since, strlen(f->set.since)};
+
+  return f->lists ? none : since;
+}
+
 static int make_parts(changefeed *f, cfi_error *error) {
   const cfi_settings *s = &f->set;
 
@@ -275,14 +284,15 @@ static int make_parts(changefeed *f, cfi_error *error) {
     return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
   cfi_frame_init(&f->frame, f->alloc, (size_t)s->max_row_bytes,
                  (size_t)s->max_depth);
+  if (f->lists)
+    f->frame.list = "rows";
   cfi_repeat_init(&f->repeat, f->alloc, (size_t)s->repeat_cache,
                   cfi_random_next(&f->random));
   cfi_bucket_init(&f->bucket, BUCKET_TOKENS, BUCKET_INTERVAL_MS,
                   cfi_feed_now(f));
   cfi_backoff_init(&f->backoff, s->retry_min_ms, s->retry_max_ms);
   cfi_backoff_init(&f->save_backoff, 1000, 60000);
-  if (!cfi_feed_set_resume(f, (changefeed_str){s->since, strlen(s->since)},
-                           false))
+  if (!cfi_feed_set_resume(f, cfi_feed_beginning(f), false))
     return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
   f->feed_key = cfi_feed_make_key(f, f->url.db_name != NULL ? f->url.db_name
                                                             : "_db_updates");
@@ -308,12 +318,15 @@ static int build(changefeed *f, const changefeed_options *o, cfi_error *error) {
     return rc;
   f->filtered = s->filter != NULL || s->doc_ids != NULL ||
                 s->selector != NULL || s->view != NULL;
+  f->lists = s->source == CFI_SOURCE_ALL_DOCS;
   f->transport = s->transport == CFI_TRANSPORT_AUTO ? CFI_TRANSPORT_CONTINUOUS
                                                     : (int)s->transport;
   f->limit_left = s->limit != 0 ? (uint64_t)s->limit : UINT64_MAX;
   f->queue_limit = (size_t)s->max_queue_bytes;
   f->pull = f->callbacks.on_change == NULL && f->callbacks.on_batch == NULL;
-  rc = check_target(f, error);
+  rc = f->lists ? cfi_list_check(o, error) : CHANGEFEED_OK;
+  if (rc == CHANGEFEED_OK)
+    rc = check_target(f, error);
   if (rc == CHANGEFEED_OK)
     rc = copy_credentials(f, error);
   cfi_endpoint_choose_home(f);
@@ -343,6 +356,7 @@ int cfi_feed_new(changefeed **out, const changefeed_options *options,
   cfi_buf_init(&f->queue, f->alloc);
   cfi_buf_init(&f->resume, f->alloc);
   cfi_buf_init(&f->asked_since, f->alloc);
+  cfi_buf_init(&f->listed, f->alloc);
   cfi_buf_init(&f->frame.envelope, f->alloc);
   cfi_buf_init(&f->main.reply, f->alloc);
   cfi_buf_init(&f->side.reply, f->alloc);
@@ -398,6 +412,7 @@ void cfi_feed_free(changefeed *f, bool save) {
   cfi_buf_free(&f->queue);
   cfi_buf_free(&f->resume);
   cfi_buf_free(&f->asked_since);
+  cfi_buf_free(&f->listed);
   cfi_buf_free(&f->main.reply);
   cfi_buf_free(&f->side.reply);
   cfi_local_free(f);

@@ -89,6 +89,7 @@ struct changefeed {
   bool go_home;          /* with the next request */
   cfi_world world;
   bool filtered;           /* the server leaves rows out */
+  bool lists;              /* source=all_docs */
   bool pull;               /* read by changefeed_next */
   const atomic_bool *halt; /* while set, no further row is delivered */
 
@@ -143,6 +144,8 @@ struct changefeed {
   bool asked_timeout;  /* live response that ends by itself when idle */
   bool renew;          /* end it at the next row boundary */
   cfi_buf asked_since; /* its since */
+  cfi_buf listed;      /* lists: the id of the last row read */
+  uint64_t page_rows, page_asked; /* lists: read and wanted of this page */
 
   /* rows */
   cfi_buf queue;
@@ -263,6 +266,8 @@ const changefeed_change *cfi_feed_lend(changefeed *f);
 /* FLUSH: over when all is saved, or when the time is. */
 bool cfi_feed_end_flush(changefeed *f, bool late);
 int64_t cfi_feed_now(const changefeed *f);
+/* Where a run begins that goes on from nowhere. */
+changefeed_str cfi_feed_beginning(const changefeed *f);
 void cfi_feed_set_state(changefeed *f, int base_state);
 void cfi_feed_tell_state(changefeed *f);
 void cfi_feed_finish(changefeed *f, int base_state);
@@ -290,6 +295,27 @@ bool cfi_feed_has_turn(changefeed *f, int kind);
 char *cfi_feed_make_key(const changefeed *f, const char *of);
 /* The URL of what the lane is to ask. NULL without memory. */
 char *cfi_feed_make_url(changefeed *f, const cfi_lane *l);
+
+/* What chooses rows beside a filter, and what rows hold. */
+void cfi_feed_put_query(const cfi_settings *s, cfi_buf *b);
+void cfi_feed_put_shape(const cfi_settings *s, cfi_buf *b);
+
+/* feed_list.c */
+int cfi_list_check(const changefeed_options *o, cfi_error *error);
+/* The path of the next page, and what its response is held to. */
+void cfi_list_put_url(changefeed *f, cfi_buf *b);
+/* False without memory. */
+bool cfi_list_begin_page(changefeed *f);
+typedef enum cfi_list_verdict {
+  CFI_LIST_NEW,
+  CFI_LIST_SEEN, /* the last one of the page before */
+  CFI_LIST_DISORDER,
+  CFI_LIST_NOMEM
+} cfi_list_verdict;
+/* Of each row of a page, in order. */
+cfi_list_verdict cfi_list_judge(changefeed *f, changefeed_str id);
+/* The page that has ended was the last one. */
+bool cfi_list_is_over(const changefeed *f);
 
 /* feed_side.c */
 /* The request beside the main one: confirms responses, saves positions, looks

@@ -153,7 +153,8 @@ static void forget_database(changefeed *f) {
 }
 
 bool cfi_feed_reset(changefeed *f, const char *reason) {
-  changefeed_str none = {NULL, 0}, start = {"0", 1};
+  changefeed_str none = {NULL, 0};
+  changefeed_str start = {"0", f->lists ? 0 : 1};
 
   f->stats.resets++;
   cfi_feed_log(f, CHANGEFEED_LOG_WARNING, "%s serves another history: %s",

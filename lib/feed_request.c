@@ -86,8 +86,9 @@ static char *make_body(changefeed *f, const cfi_lane *l) {
   case CFI_ASK_MARKER_PUT:
     return cfi_marker_body(f);
   default:
-    return f->set.doc_ids != NULL ? member_body(f, "doc_ids", f->set.doc_ids)
-                                  : member_body(f, "selector", f->set.selector);
+    if (f->set.doc_ids == NULL)
+      return member_body(f, "selector", f->set.selector);
+    return member_body(f, f->lists ? "keys" : "doc_ids", f->set.doc_ids);
   }
 }
 
@@ -207,7 +208,8 @@ bool cfi_feed_may_request(changefeed *f) {
 static bool remember_since(changefeed *f) {
   cfi_buf_clear(&f->asked_since, SIZE_MAX);
   if (cfi_buf_append(&f->asked_since, cfi_buf_data(&f->resume), f->resume.len,
-                     SIZE_MAX - 2) == CFI_BUF_OK)
+                     SIZE_MAX - 2) == CFI_BUF_OK &&
+      cfi_list_begin_page(f))
     return true;
   (void)cfi_error_set(&f->error, CHANGEFEED_ERR_NOMEM, "no memory");
   return false;

@@ -78,8 +78,11 @@ static void body_error(changefeed *f, const cfi_row *row) {
 static bool end_of_feed(changefeed *f, const cfi_row *row, bool list) {
   if (list && !row->has_results)
     cfi_feed_body_fault(f, CHANGEFEED_ERR_PROTOCOL,
-                        "a JSON object without \"results\" is not a feed", "");
-  else if (row->last_seq.data == NULL && list)
+                        f->lists
+                            ? "a JSON object without \"rows\" is not a list"
+                            : "a JSON object without \"results\" is not a feed",
+                        "");
+  else if (row->last_seq.data == NULL && list && !f->lists)
     cfi_feed_body_fault(f, CHANGEFEED_ERR_PROTOCOL,
                         "the list has no \"last_seq\"", "");
   if (f->body_fault)
@@ -93,7 +96,8 @@ static bool end_of_feed(changefeed *f, const cfi_row *row, bool list) {
 /* What the frame has found out is not told a parser that shall read all. */
 static cfi_row_kind parse_row(changefeed *f, const char *text,
                               const cfi_frame_item *item, cfi_row *row) {
-  cfi_row_source source = f->url.target == CFI_URL_DB_UPDATES
+  cfi_row_source source = f->lists ? CFI_ROW_OF_ALL_DOCS
+                          : f->url.target == CFI_URL_DB_UPDATES
                               ? CFI_ROW_OF_DB_UPDATES
                               : CFI_ROW_OF_DATABASE;
 
@@ -101,6 +105,36 @@ static cfi_row_kind parse_row(changefeed *f, const char *text,
     return cfi_row_parse(f->rows, source, text, item->len, row);
   return cfi_row_parse_framed(f->rows, source, text, item->len, item->inner,
                               item->places, row);
+}
+
+static bool is_new(changefeed *f, const cfi_row *row) {
+  switch (f->lists ? cfi_list_judge(f, row->id) : CFI_LIST_NEW) {
+  case CFI_LIST_NEW:
+    return true;
+  case CFI_LIST_SEEN:
+    return false;
+  case CFI_LIST_DISORDER:
+    cfi_feed_body_fault(f, CHANGEFEED_ERR_PROTOCOL,
+                        "the list is not in the order of its ids, or does not "
+                        "begin where it was asked to: ",
+                        row->id.data);
+    return false;
+  case CFI_LIST_NOMEM:
+    break;
+  }
+  cfi_feed_body_fault(f, CHANGEFEED_ERR_NOMEM, "no memory for a row", "");
+  return false;
+}
+
+static void hold(changefeed *f, cfi_held *held, const cfi_frame_item *item) {
+  if (f->lists)
+    held->row.seq = held->row.id;
+  f->held_count++;
+  held->offset = item->offset;
+  held->len = item->len;
+  if (f->held_count == 1)
+    f->held_ms = cfi_feed_now(f);
+  cfi_feed_judge(f, held);
 }
 
 /* Holds a change, or notes the end or the fault the row is. It is read into the
@@ -116,17 +150,11 @@ static void take_row(changefeed *f, const char *text,
   held = &f->held[f->held_count];
   switch (parse_row(f, text, item, &held->row)) {
   case CFI_ROW_CHANGE:
-    if (item->stray || list) {
+    if (item->stray || list)
       cfi_feed_body_fault(f, CHANGEFEED_ERR_PROTOCOL,
                           "a row stands where none belongs", "");
-    } else {
-      f->held_count++;
-      held->offset = item->offset;
-      held->len = item->len;
-      if (f->held_count == 1)
-        f->held_ms = cfi_feed_now(f);
-      cfi_feed_judge(f, held);
-    }
+    else if (is_new(f, &held->row))
+      hold(f, held, item);
     break;
   case CFI_ROW_END:
     if (item->stray)

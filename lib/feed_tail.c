@@ -50,8 +50,12 @@ void cfi_feed_on_tail(changefeed *f, int64_t pending) {
     return;
   }
   f->cut_short = 0;
-  if (more && f->set.descending == 0)
+  if (f->lists ? !cfi_list_is_over(f) : more && f->set.descending == 0)
     return;
+  if (f->lists) {
+    cfi_feed_finish(f, CHANGEFEED_STATE_ENDED);
+    return;
+  }
   f->caught_up = true;
   cfi_feed_set_state(f, CHANGEFEED_STATE_LIVE);
   if (!cfi_feed_gone(f) && f->set.mode == CFI_MODE_ONCE)

@@ -45,6 +45,10 @@ static void put_choice(const cfi_settings *s, cfi_buf *b) {
     put_param(b, "view", s->view);
   if (s->style == CFI_STYLE_ALL_DOCS)
     put_param(b, "style", "all_docs");
+  cfi_feed_put_query(s, b);
+}
+
+void cfi_feed_put_query(const cfi_settings *s, cfi_buf *b) {
   for (size_t i = 0; i < s->query.count; i++) {
     const char *text = s->query.items[i];
     const char *equals = strchr(text, '=');
@@ -58,12 +62,10 @@ static void put_choice(const cfi_settings *s, cfi_buf *b) {
   }
 }
 
-static void put_shape(const cfi_settings *s, cfi_buf *b) {
-  put_switch(b, "include_docs", s->include_docs);
+void cfi_feed_put_shape(const cfi_settings *s, cfi_buf *b) {
   put_switch(b, "conflicts", s->conflicts);
   put_switch(b, "attachments", s->attachments);
   put_switch(b, "att_encoding_info", s->att_encoding_info);
-  put_switch(b, "descending", s->descending);
 }
 
 /* To compute a seq is most of what a row costs a server, and of the past most
@@ -142,7 +144,9 @@ static void put_feed_url(changefeed *f, cfi_buf *b) {
   if (timeout >= 0)
     put_int(b, "timeout", timeout);
   put_choice(s, b);
-  put_shape(s, b);
+  put_switch(b, "include_docs", s->include_docs);
+  cfi_feed_put_shape(s, b);
+  put_switch(b, "descending", s->descending);
   if (seq_interval(f) != 0)
     put_int(b, "seq_interval", seq_interval(f));
   if (f->limit_left != UINT64_MAX)
@@ -184,7 +188,10 @@ char *cfi_feed_make_url(changefeed *f, const cfi_lane *l) {
     break;
   case CFI_ASK_CATCHUP:
   case CFI_ASK_LIVE:
-    put_feed_url(f, &b);
+    if (f->lists)
+      cfi_list_put_url(f, &b);
+    else
+      put_feed_url(f, &b);
     break;
   }
   return cfi_buf_take(&b);

@@ -33,7 +33,6 @@ enum state {
 enum member { MEMBER_KEY, MEMBER_COLON, MEMBER_VALUE, MEMBER_REST };
 
 static const char bom[] = "\xef\xbb\xbf";
-static const char results[] = "results";
 static const char heartbeat[] = "heartbeat";
 /* matched when the name read is another one; longer than any of them */
 enum { NO_MATCH = 64 };
@@ -99,6 +98,10 @@ static char last_kept(const cfi_frame *f) {
                               : '\0';
 }
 
+static bool names_rows(const cfi_frame *f) {
+  return f->matched < NO_MATCH && f->list[f->matched] == '\0';
+}
+
 static cfi_frame_kind envelope_string(cfi_frame *f, char c) {
   cfi_frame_kind kind = keep(f, c);
 
@@ -116,7 +119,7 @@ static cfi_frame_kind envelope_string(cfi_frame *f, char c) {
   }
   f->escaped = c == '\\';
   if (f->member == MEMBER_KEY) {
-    if (f->matched < sizeof results - 1 && c == results[f->matched])
+    if (f->matched < NO_MATCH && c != '\0' && c == f->list[f->matched])
       f->matched++;
     else
       f->matched = NO_MATCH;
@@ -156,7 +159,7 @@ static cfi_frame_kind note_structure(cfi_frame *f, char c) {
     f->in_string = true;
     return CFI_FRAME_MORE;
   case '[':
-    if (value && f->matched == sizeof results - 1) {
+    if (value && names_rows(f)) {
       f->state = LIST_FIRST_ROW;
       return CFI_FRAME_MORE;
     }
@@ -381,6 +384,7 @@ static cfi_frame_kind step(cfi_frame *f, char c) {
 void cfi_frame_init(cfi_frame *f, const cfi_alloc *alloc, size_t max_row,
                     size_t max_depth) {
   memset(f, 0, sizeof *f);
+  f->list = "results";
   f->max_row = max_row;
   f->max_depth = max_depth;
   f->path = cfi_scan_best();
@@ -394,6 +398,7 @@ void cfi_frame_start(cfi_frame *f, cfi_frame_mode mode) {
   cfi_buf_clear(&f->envelope, ENVELOPE_KEEP);
   memset(&fresh, 0, sizeof fresh);
   fresh.mode = mode;
+  fresh.list = f->list;
   fresh.max_row = f->max_row;
   fresh.max_depth = f->max_depth;
   fresh.path = f->path;

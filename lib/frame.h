@@ -41,6 +41,7 @@ typedef struct cfi_frame_item {
 
 typedef struct cfi_frame {
   cfi_frame_mode mode;
+  const char *list; /* LIST: the name of the member that holds the rows */
   size_t max_row, max_depth;
   const cfi_scan_path *path; /* the best; tests choose */
   size_t pos;       /* bytes looked at, from the front of what is held */

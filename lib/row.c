@@ -25,6 +25,8 @@ struct cfi_row_parser {
 typedef enum member {
   SEQ,
   ID,
+  KEY,
+  VALUE,
   CHANGES,
   DELETED,
   DOC,
@@ -46,7 +48,10 @@ typedef struct reading {
   const struct member_rule *rule; /* of the member whose value comes */
   changefeed_str *revs;
   size_t rev_cap;
-  changefeed_str rev; /* of the element of "changes" that is being read */
+  changefeed_str rev; /* of the element of "changes", or of the "value", that
+                         is being read */
+  changefeed_str key;
+  bool in_deleted; /* this member of "value" comes */
   bool changes_seen, type_seen, last_seq_seen, odd_error;
   bool no_memory;
 } reading;
@@ -60,6 +65,8 @@ typedef struct reading {
 #define IN_DATABASE (1U << CFI_ROW_OF_DATABASE)
 #define IN_DB_UPDATES (1U << CFI_ROW_OF_DB_UPDATES)
 #define IN_BOTH (IN_DATABASE | IN_DB_UPDATES)
+#define IN_ALL_DOCS (1U << CFI_ROW_OF_ALL_DOCS)
+#define ANYWHERE (IN_BOTH | IN_ALL_DOCS)
 
 static const struct member_rule {
   const char *name;
@@ -71,13 +78,17 @@ static const struct member_rule {
 } rules[] = {
     {NAME("seq"), SEQ, IN_BOTH, POSITION,
      "\"seq\" is neither a string nor a number nor an array"},
-    {NAME("id"), ID, IN_DATABASE, BIT(STRING), "\"id\" is not a string"},
+    {NAME("id"), ID, IN_DATABASE | IN_ALL_DOCS, BIT(STRING),
+     "\"id\" is not a string"},
+    {NAME("key"), KEY, IN_ALL_DOCS, BIT(STRING), "\"key\" is not a string"},
+    {NAME("value"), VALUE, IN_ALL_DOCS, BIT(OBJECT) | BIT(OBJECT_END),
+     "\"value\" is not an object"},
     {NAME("changes"), CHANGES, IN_DATABASE, BIT(ARRAY) | BIT(ARRAY_END),
      "\"changes\" is not an array"},
     {NAME("deleted"), DELETED, IN_DATABASE, BIT(TRUE) | BIT(FALSE),
      "\"deleted\" is neither true nor false"},
-    {NAME("doc"), DOC, IN_DATABASE, BIT(NULL) | BIT(OBJECT) | BIT(RAW),
-     "\"doc\" is not an object"},
+    {NAME("doc"), DOC, IN_DATABASE | IN_ALL_DOCS,
+     BIT(NULL) | BIT(OBJECT) | BIT(RAW), "\"doc\" is not an object"},
     {NAME("db_name"), ID, IN_DB_UPDATES, BIT(STRING),
      "\"db_name\" is not a string"},
     {NAME("type"), TYPE, IN_DB_UPDATES, BIT(STRING),
@@ -86,8 +97,9 @@ static const struct member_rule {
      "\"last_seq\" is neither a string nor a number nor an array"},
     {NAME("pending"), PENDING, IN_BOTH, ANY, NULL},
     {NAME("results"), RESULTS, IN_BOTH, ANY, NULL},
-    {NAME("error"), ERROR, IN_BOTH, ANY, NULL},
-    {NAME("reason"), REASON, IN_BOTH, ANY, NULL},
+    {NAME("rows"), RESULTS, IN_ALL_DOCS, ANY, NULL},
+    {NAME("error"), ERROR, ANYWHERE, ANY, NULL},
+    {NAME("reason"), REASON, ANYWHERE, ANY, NULL},
 };
 
 enum { RULE_COUNT = sizeof rules / sizeof rules[0] };
@@ -159,6 +171,19 @@ static cfi_json_verdict take_doc(reading *r, const cfi_json_event *e) {
   return CFI_JSON_SKIP;
 }
 
+static cfi_json_verdict add_rev(reading *r, const char *why);
+
+/* What _all_docs says of a document: {"rev":...}, with "deleted" if it was
+   asked for by its id. */
+static cfi_json_verdict take_listed(reading *r, const cfi_json_event *e) {
+  if (e->kind == CFI_JSON_OBJECT_END)
+    return add_rev(r, "the \"value\" has no \"rev\"");
+  r->rev = absent;
+  r->row->rev_count = 0;
+  r->row->deleted = false;
+  return CFI_JSON_GO_ON;
+}
+
 static cfi_json_verdict take_value(reading *r, const cfi_json_event *e) {
   cfi_row *row = r->row;
 
@@ -172,6 +197,10 @@ static cfi_json_verdict take_value(reading *r, const cfi_json_event *e) {
     return take_position(r, e, &row->last_seq);
   case ID:
     return keep(r, e, &row->id);
+  case KEY:
+    return keep(r, e, &r->key);
+  case VALUE:
+    return take_listed(r, e);
   case CHANGES:
     r->changes_seen = true;
     if (e->kind == CFI_JSON_ARRAY)
@@ -201,13 +230,13 @@ static cfi_json_verdict take_value(reading *r, const cfi_json_event *e) {
   return CFI_JSON_SKIP;
 }
 
-/* ---- inside "changes" ---- */
+/* ---- inside "changes" and "value" ---- */
 
-static cfi_json_verdict add_rev(reading *r) {
+static cfi_json_verdict add_rev(reading *r, const char *why) {
   size_t count = r->row->rev_count;
 
   if (r->rev.data == NULL)
-    return bad(r, "an element of \"changes\" has no \"rev\"");
+    return bad(r, why);
   if (count == r->rev_cap) {
     size_t cap = count != 0 ? count * 2 : 1;
     changefeed_str *revs = cfi_arena_grow(
@@ -231,7 +260,7 @@ static cfi_json_verdict in_changes(reading *r, const cfi_json_event *e) {
     r->rev = absent;
     return CFI_JSON_GO_ON;
   case CFI_JSON_OBJECT_END:
-    return add_rev(r);
+    return add_rev(r, "an element of \"changes\" has no \"rev\"");
   default:
     return bad(r, "an element of \"changes\" is not an object");
   }
@@ -245,6 +274,25 @@ static cfi_json_verdict in_change(reading *r, const cfi_json_event *e) {
   if (e->kind == CFI_JSON_STRING)
     return keep(r, e, &r->rev);
   return bad(r, "a \"rev\" in \"changes\" is not a string");
+}
+
+static cfi_json_verdict in_listed(reading *r, const cfi_json_event *e) {
+  changefeed_str name = {e->text, e->len};
+
+  if (e->kind == CFI_JSON_KEY) {
+    r->in_deleted = cfi_str_equal(name, "deleted");
+    return r->in_deleted || cfi_str_equal(name, "rev") ? CFI_JSON_GO_ON
+                                                       : CFI_JSON_SKIP;
+  }
+  if (r->in_deleted) {
+    r->row->deleted = e->kind == CFI_JSON_TRUE;
+    return r->row->deleted || e->kind == CFI_JSON_FALSE
+               ? CFI_JSON_GO_ON
+               : bad(r, "\"deleted\" is neither true nor false");
+  }
+  return e->kind == CFI_JSON_STRING
+             ? keep(r, e, &r->rev)
+             : bad(r, "the \"rev\" in \"value\" is not a string");
 }
 
 /* ---- the whole ---- */
@@ -263,7 +311,7 @@ static cfi_json_verdict on_event(void *user, const cfi_json_event *e) {
     r->rule = rule_named(r, e);
     return r->rule != NULL ? CFI_JSON_GO_ON : CFI_JSON_SKIP;
   case 2:
-    return in_changes(r, e);
+    return r->rule->member == VALUE ? in_listed(r, e) : in_changes(r, e);
   default:
     return in_change(r, e);
   }
@@ -276,16 +324,21 @@ static cfi_row_kind refuse(cfi_row *row, const char *why) {
 
 static cfi_row_kind kind_of(const reading *r) {
   cfi_row *row = r->row;
-  bool database = r->source == CFI_ROW_OF_DATABASE;
+  bool database = r->source != CFI_ROW_OF_DB_UPDATES;
+  bool listed = r->source == CFI_ROW_OF_ALL_DOCS;
 
+  /* A document that was asked for and never was. */
+  if (listed && row->id.data == NULL && row->has_error)
+    row->id = r->key;
   if (row->id.data != NULL) {
     if (row->id.len == 0)
       return refuse(row, database ? "\"id\" is empty" : "\"db_name\" is empty");
     if (!database && !r->type_seen)
       return refuse(row, "\"type\" is missing");
     if (database && row->rev_count == 0 && !row->has_error)
-      return refuse(row, r->changes_seen ? "\"changes\" is empty"
-                                         : "\"changes\" is missing");
+      return refuse(row, listed            ? "\"value\" is missing"
+                         : r->changes_seen ? "\"changes\" is empty"
+                                           : "\"changes\" is missing");
     return CFI_ROW_CHANGE;
   }
   if (r->odd_error)
@@ -294,6 +347,8 @@ static cfi_row_kind kind_of(const reading *r) {
     return CFI_ROW_ERROR;
   if (r->last_seq_seen || row->has_results)
     return CFI_ROW_END;
+  if (listed)
+    return refuse(row, "it has no \"id\"");
   return refuse(row, database ? "it has neither \"id\" nor \"last_seq\""
                               : "it has neither \"db_name\" nor \"last_seq\"");
 }

@@ -18,7 +18,8 @@ typedef enum cfi_row_kind {
 
 typedef enum cfi_row_source {
   CFI_ROW_OF_DATABASE,  /* rows of _changes */
-  CFI_ROW_OF_DB_UPDATES /* rows of _db_updates */
+  CFI_ROW_OF_DB_UPDATES, /* rows of _db_updates */
+  CFI_ROW_OF_ALL_DOCS    /* rows of _all_docs */
 } cfi_row_source;
 
 /* All strings end in '\0' and live until cfi_row_reset. */

@@ -99,14 +99,7 @@ static bool pass_revs(cursor *c, cfi_row_places *p) {
 }
 
 /* Up to the end of the row, or to the first brace of its document. */
-static bool pass_change(cursor *c, cfi_row_places *p) {
-  p->source = CFI_ROW_OF_DATABASE;
-  p->doc = p->end = 0;
-  if (!PASS(c, "{\"seq\":") || !pass_position(c, &p->seq) ||
-      !PASS(c, ",\"id\":\"") || !pass_string(c, &p->id) || p->id.len == 0 ||
-      !pass_revs(c, p))
-    return false;
-  p->deleted = PASS(c, ",\"deleted\":true");
+static bool pass_doc(cursor *c, cfi_row_places *p) {
   if (PASS(c, ",\"doc\":") && !PASS(c, "null")) {
     p->doc = (size_t)(c->at - c->text);
     return c->at < c->end && *c->at == '{';
@@ -115,6 +108,36 @@ static bool pass_change(cursor *c, cfi_row_places *p) {
     return false;
   p->end = (size_t)(c->at - c->text);
   return true;
+}
+
+static bool pass_change(cursor *c, cfi_row_places *p) {
+  p->source = CFI_ROW_OF_DATABASE;
+  p->doc = p->end = 0;
+  if (!PASS(c, "{\"seq\":") || !pass_position(c, &p->seq) ||
+      !PASS(c, ",\"id\":\"") || !pass_string(c, &p->id) || p->id.len == 0 ||
+      !pass_revs(c, p))
+    return false;
+  p->deleted = PASS(c, ",\"deleted\":true");
+  return pass_doc(c, p);
+}
+
+#define VALUE_BEGINS ",\"value\":"
+
+/* Of the list of documents. The key is the id. */
+static bool pass_listed(cursor *c, cfi_row_places *p) {
+  cfi_piece key;
+
+  p->source = CFI_ROW_OF_ALL_DOCS;
+  p->doc = p->end = p->seq.at = p->seq.len = 0;
+  p->rev_count = 1;
+  if (!PASS(c, "{\"id\":\"") || !pass_string(c, &p->id) || p->id.len == 0 ||
+      !PASS(c, ",\"key\":\"") || !pass_string(c, &key) ||
+      !PASS(c, VALUE_BEGINS) || !PASS(c, REV_BEGINS) ||
+      !pass_string(c, &p->last_rev))
+    return false;
+  p->first_rev = p->last_rev.at;
+  p->deleted = PASS(c, ",\"deleted\":true");
+  return PASS(c, "}") && pass_doc(c, p);
 }
 
 static bool pass_update(cursor *c, cfi_row_places *p) {
@@ -133,18 +156,26 @@ static bool pass_update(cursor *c, cfi_row_places *p) {
   return true;
 }
 
+/* Where what holds the revisions begins: in a row without a document nothing
+   else is an object or an array. */
+static size_t last_value(const cfi_row_places *p) {
+  size_t brackets = p->source == CFI_ROW_OF_DATABASE ? 1 : 0;
+
+  return p->first_rev - (sizeof REV_BEGINS - 1) - brackets;
+}
+
 cfi_scan_result cfi_row_find(const cfi_scan_path *path, cfi_scan *s,
                              size_t max_depth, bool one_line, const char *text,
                              size_t held, size_t *pos, cfi_row_places *out) {
-  cursor c = {path, text, text, text + held};
+  cursor c = {path, text, text, text + held}, again = c;
 
-  if (max_depth < DEPTH || !pass_change(&c, out)) {
+  if (max_depth < DEPTH ||
+      (!pass_change(&c, out) && !pass_listed(&again, out))) {
     out->doc = out->end = 0;
     return CFI_SCAN_MORE;
   }
   if (out->end != 0) {
-    *s = (cfi_scan){0, out->first_rev - (sizeof "[" REV_BEGINS - 1), false,
-                    false};
+    *s = (cfi_scan){0, last_value(out), false, false};
     *pos = out->end;
     return CFI_SCAN_END;
   }
@@ -170,8 +201,9 @@ bool cfi_row_find_whole(const cfi_scan_path *path, cfi_row_source source,
 
   if (max_depth < DEPTH)
     return false;
-  if (!(source == CFI_ROW_OF_DATABASE ? pass_change(&c, out)
-                                      : pass_update(&c, out)))
+  if (!(source == CFI_ROW_OF_DATABASE   ? pass_change(&c, out)
+        : source == CFI_ROW_OF_ALL_DOCS ? pass_listed(&c, out)
+                                        : pass_update(&c, out)))
     return false;
   return cfi_row_find_end(out, text, len, inner);
 }

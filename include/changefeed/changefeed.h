@@ -120,7 +120,8 @@ enum changefeed_change_flag {
 typedef struct changefeed_change {
   uint64_t ordinal;   /* 1, 2, 3 ... of this feed object; see changefeed_ack */
   changefeed_str seq; /* as a later "since" wants it: a string's content, or
-                         the JSON text of a number or array; absent if null */
+                         the JSON text of a number or array; absent if null;
+                         with source=all_docs the id */
   changefeed_str id;  /* decoded, valid UTF-8; the database name in
                          _db_updates */
   const changefeed_str *revs; /* rev_count of them, in the server's order; the

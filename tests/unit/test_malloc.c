@@ -79,13 +79,13 @@ END_TEST
 static const char *value_for(changefeed_options *o, const char *name,
                              bool second) {
   static const char *const values[] = {
-      "[\"a\"]", "{\"a\":1}", "http://h:1", "X-A: b",    "a=b",
-      "d/v",     "none",      "text",       "live",      "once",
-      "50000",   "1",         "restart",    "stop",      "spread",
-      "listed",  "main_only", "all_docs",   "1.1",       "2",
-      "auto",    "longpoll",  "[\"b\"]",    "{\"a\":2}", "http://h:2",
-      "X-A: c",  "a=c",       "d/w",        "file:x",    "texts",
-      "60000",   "100",       "0"};
+      "[\"a\"]",    "{\"a\":1}", "http://h:1", "X-A: b",  "a=b",
+      "d/v",        "none",      "text",       "live",    "once",
+      "50000",      "1",         "restart",    "stop",    "spread",
+      "listed",     "main_only", "all_docs",   "changes", "1.1",
+      "2",          "auto",      "longpoll",   "[\"b\"]", "{\"a\":2}",
+      "http://h:2", "X-A: c",    "a=c",        "d/w",     "file:x",
+      "texts",      "60000",     "100",        "0"};
   const char *found = NULL;
 
   for (size_t i = 0; i < sizeof values / sizeof *values; i++)
