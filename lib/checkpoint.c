@@ -8,32 +8,18 @@
 #include <errno.h>
 #include <string.h>
 
+#include "crc.h"
+#include "file_write.h"
 #include "str.h"
 
 static const char MAGIC[] = "changefeed-checkpoint ";
 enum { MAGIC_LEN = sizeof MAGIC - 1, VERSION = 1, CRC_DIGITS = 8 };
-/* A first line that differs from ours in so many bytes is damage, in more it
-   is somebody else's. */
-enum { MAGIC_DAMAGE = 4 };
 
 static const char HEX[] = "0123456789ABCDEF";
 
 bool cfi_checkpoint_is_damage(const cfi_error *error) {
   return error->pub.code == CHANGEFEED_ERR_STORE &&
          error->pub.sys_errno == EBADMSG;
-}
-
-/* Bit by bit: a record has some hundred bytes and is written now and then. */
-uint32_t cfi_checkpoint_crc(uint32_t crc, const void *data, size_t len) {
-  const unsigned char *p = data;
-
-  crc = ~crc;
-  for (size_t i = 0; i < len; i++) {
-    crc ^= p[i];
-    for (int bit = 0; bit < 8; bit++)
-      crc = (crc >> 1) ^ (0x82f63b78U & (0U - (crc & 1U)));
-  }
-  return ~crc;
 }
 
 void cfi_checkpoint_free(const cfi_alloc *alloc, cfi_checkpoint *c) {
@@ -120,9 +106,9 @@ bool cfi_checkpoint_encode(const cfi_checkpoint *c, cfi_buf *out) {
   cfi_buf_putint(&head, (long long)body.len);
   cfi_buf_putc(&head, ' ');
   if (cfi_buf_text(&head) != NULL && cfi_buf_text(&body) != NULL) {
-    uint32_t sum = cfi_checkpoint_crc(0, cfi_buf_text(&head), head.len);
+    uint32_t sum = cfi_crc_of(0, cfi_buf_text(&head), head.len);
 
-    sum = cfi_checkpoint_crc(sum, cfi_buf_text(&body), body.len);
+    sum = cfi_crc_of(sum, cfi_buf_text(&body), body.len);
     cfi_buf_put(out, cfi_buf_text(&head), head.len);
     put_crc(out, sum);
     cfi_buf_putc(out, '\n');
@@ -288,18 +274,6 @@ static void read_body(reader *r, cfi_checkpoint *out) {
     refuse(r, "it has a line too many");
 }
 
-/* Damage of the file, or a file that was never ours? A few other bytes are
-   damage, and so are zeros, which a file system may leave after a crash. */
-static bool magic_is_foreign(const char *data, size_t len) {
-  size_t differ = 0;
-
-  if (len > MAGIC_LEN)
-    len = MAGIC_LEN;
-  for (size_t i = 0; i < len; i++)
-    differ += data[i] != MAGIC[i] && data[i] != '\0';
-  return differ > MAGIC_DAMAGE || differ * 2 > len;
-}
-
 static int damaged(cfi_error *error, const char *why) {
   (void)cfi_error_set(error, CHANGEFEED_ERR_STORE,
                       "The stored position is damaged: %s.", why);
@@ -320,14 +294,14 @@ static int read_head(reader *r, cfi_error *error) {
   expect(r, " ", "its first line has no length");
   length = number(r, INT64_MAX, "its length is not a number");
   expect(r, " ", "its first line has no checksum");
-  sum = cfi_checkpoint_crc(0, begin, (size_t)(r->at - begin));
+  sum = cfi_crc_of(0, begin, (size_t)(r->at - begin));
   expected = crc(r);
   expect(r, "\n", "its first line does not end");
   if (ok(r) && length > (uint64_t)(r->end - r->at))
     refuse(r, "it has been cut off");
   if (ok(r) && length < (uint64_t)(r->end - r->at))
     refuse(r, "something stands behind its end");
-  if (ok(r) && expected != cfi_checkpoint_crc(sum, r->at, (size_t)length))
+  if (ok(r) && expected != cfi_crc_of(sum, r->at, (size_t)length))
     refuse(r, "its checksum is wrong");
   if (ok(r) && version > VERSION)
     return cfi_error_set(error, CHANGEFEED_ERR_STORE,
@@ -349,7 +323,7 @@ int cfi_checkpoint_decode(const cfi_alloc *alloc, const char *data, size_t len,
   memset(out, 0, sizeof *out);
   if (len == 0)
     return damaged(error, "it is empty");
-  if (magic_is_foreign(data, len))
+  if (cfi_file_is_foreign(MAGIC, MAGIC_LEN, data, len))
     return cfi_error_set(error, CHANGEFEED_ERR_STORE,
                          "There is no stored position, but something that "
                          "another program wrote.");

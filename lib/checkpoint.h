@@ -39,8 +39,4 @@ int cfi_checkpoint_decode(const cfi_alloc *alloc, const char *data, size_t len,
    cannot be read, which nobody may overwrite. */
 bool cfi_checkpoint_is_damage(const cfi_error *error);
 
-/* CRC-32C (Castagnoli) of bytes that follow others of the given sum; 0 before
-   the first. */
-uint32_t cfi_checkpoint_crc(uint32_t crc, const void *data, size_t len);
-
 #endif

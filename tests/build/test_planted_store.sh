@@ -24,17 +24,37 @@ compile() { # FILE OBJECT
     -I"$CFT_BINARY_DIR/include" -c "$1" -o "$2"
 }
 
-# The object stands before the archive: its functions are taken from it.
+# The files in which bugs are planted. Their objects stand before the archive:
+# their functions are taken from them.
+sources=(store_file file_write)
+
 link_and_run() { # NAME
   "${CC:-cc}" "${flags[@]}" "$scratch/power_disk.o" "$scratch/test.o" \
-    "$scratch/store_file.o" "$CFT_STATIC" -o "$scratch/run" "${libraries[@]}" \
-    -lpthread || return 2
+    "${sources[@]/#/$scratch/object.}" "$CFT_STATIC" -o "$scratch/run" \
+    "${libraries[@]}" -lpthread || return 2
   "$scratch/run" >"$scratch/$1.out" 2>&1
+}
+
+# All sources with one change, which is in one of them at least.
+compile_changed() { # NAME PERL-SUBSTITUTION
+  local source changed=0
+  for source in "${sources[@]}"; do
+    perl -0p -e "$2" "$root/lib/$source.c" >"$scratch/$1.$source.c"
+    cmp -s "$root/lib/$source.c" "$scratch/$1.$source.c" || changed=1
+    if ! compile "$scratch/$1.$source.c" "$scratch/object.$source"; then
+      echo "$1: does not compile"
+      return 1
+    fi
+  done
+  if [ "$changed" = 0 ] && [ -n "$2" ]; then
+    echo "$1: its place is not there any more"
+    return 1
+  fi
 }
 
 compile "$root/tests/support/power_disk.c" "$scratch/power_disk.o" &&
   compile "$root/tests/unit/test_store_file_power.c" "$scratch/test.o" &&
-  compile "$root/lib/store_file.c" "$scratch/store_file.o" || exit 1
+  compile_changed none '' || exit 1
 link_and_run none || {
   echo "the checkpoint file as it is fails:"
   cat "$scratch/none.out"
@@ -44,18 +64,10 @@ link_and_run none || {
 failed=0
 plant() { # NAME PERL-SUBSTITUTION
   local name=$1 change=$2 status
-  cp "$root/lib/store_file.c" "$scratch/$name.c"
-  perl -0pi -e "$change" "$scratch/$name.c"
-  if cmp -s "$root/lib/store_file.c" "$scratch/$name.c"; then
-    echo "$name: its place in lib/store_file.c is not there any more"
+  if ! compile_changed "$name" "$change"; then
     failed=1
     return
   fi
-  compile "$scratch/$name.c" "$scratch/store_file.o" || {
-    echo "$name: does not compile"
-    failed=1
-    return
-  }
   link_and_run "$name"
   status=$?
   if [ "$status" -eq 1 ] && grep -q '^[^:]*:[0-9]*:F:' "$scratch/$name.out"
@@ -69,17 +81,18 @@ plant() { # NAME PERL-SUBSTITUTION
 }
 
 plant new-copy-not-synced \
-  's/  if \(number == 0\)\n    number = sync_fd\(fd\);\n//'
-plant directory-not-synced 's/number = sync_fd\(s->dir_fd\);/number = 0;/'
+  's/  if \(number == 0\)\n    number = cfi_file_sync\(fd\);\n//'
+plant directory-not-synced \
+  's/number = cfi_file_sync\(f->dir_fd\);/number = 0;/'
 plant written-in-place \
-  's/O_EXCL/O_TRUNC/; s/write_new\(s, s->tmp, ".tmp"/write_new(s, s->name, ""/; s/renameat\(s->dir_fd, s->tmp, s->dir_fd, s->name\) != 0/false/'
+  's/O_EXCL/O_TRUNC/; s/write_new\(s, CFI_FILE_ASIDE/write_new(s, CFI_FILE_ITSELF/; s/renameat\(f->dir_fd, f->names\[CFI_FILE_ASIDE\], f->dir_fd,\s*f->names\[CFI_FILE_ITSELF\]\) == 0/true/'
 # shellcheck disable=SC2016 # $1 is perl's
 plant removed-before-renamed \
-  's/(  if \(rc == CHANGEFEED_OK &&\n      renameat\()/  (void)unlinkat(s->dir_fd, s->name, 0);\n$1/'
+  's/(  \*replaced = renameat\()/  cfi_file_remove(f, CFI_FILE_ITSELF);\n$1/'
 plant good-older-copy-removed \
   's/if \(s->newer_is_good\)\n    rc = keep_previous/rc = keep_previous/'
 plant newer-copy-moved-away \
-  's/linkat\(s->dir_fd, s->name, s->dir_fd, s->prev, 0\)/renameat(s->dir_fd, s->name, s->dir_fd, s->prev)/'
+  's/linkat\(dir, s->file.names\[CFI_FILE_ITSELF\], dir, prev, 0\)/renameat(dir, s->file.names[CFI_FILE_ITSELF], dir, prev)/'
 plant rest-of-a-write-forgotten 's/len -= \(size_t\)n;/len = 0;/'
 plant older-copy-not-read \
   's/if \(rc == CHANGEFEED_END \|\| cfi_checkpoint_is_damage\(&newer\)\)/if (rc == CHANGEFEED_END)/'

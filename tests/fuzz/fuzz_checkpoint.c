@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "checkpoint.h"
+#include "crc.h"
 #include "str.h"
 
 static void try_decode(const cfi_alloc *heap, const char *data, size_t size) {
@@ -38,8 +39,8 @@ static void try_body(const cfi_alloc *heap, const char *data, size_t size) {
   cfi_buf record;
 
   (void)snprintf(head, sizeof head, "changefeed-checkpoint 1 %zu ", size);
-  crc = cfi_checkpoint_crc(0, head, strlen(head));
-  crc = cfi_checkpoint_crc(crc, data, size);
+  crc = cfi_crc_of(0, head, strlen(head));
+  crc = cfi_crc_of(crc, data, size);
   (void)snprintf(crc_text, sizeof crc_text, "%08lx\n", (unsigned long)crc);
   cfi_buf_init(&record, heap);
   cfi_buf_puts(&record, head);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crc.h"
 #include "store_couch.h"
 #include "support/failing.h"
 #include "support/unit.h"
@@ -335,10 +336,10 @@ START_TEST(test_store_couch_does_not_pass_over_a_newer_record) {
   /* whole, by its checksum, and of a format to come */
   static const char head[] = "changefeed-checkpoint 2 2 ";
   char newer[64];
-  uint32_t crc = cfi_checkpoint_crc(0, head, strlen(head));
+  uint32_t crc = cfi_crc_of(0, head, strlen(head));
   cfi_couch_doc doc = {0};
 
-  crc = cfi_checkpoint_crc(crc, "x\n", 2);
+  crc = cfi_crc_of(crc, "x\n", 2);
   (void)snprintf(newer, sizeof newer, "%s%08lx\nx\n", head, (unsigned long)crc);
   put(&doc, "a", record("1-a"));
   put(&doc, "b", newer);
