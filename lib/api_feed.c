@@ -203,6 +203,17 @@ int changefeed_checkpoint(changefeed *feed) {
   return rc;
 }
 
+int changefeed_set_timer(changefeed *feed, int64_t delay_ms) {
+  if (feed == NULL)
+    return CHANGEFEED_ERR_INVALID;
+  if (feed->callbacks.on_timer == NULL)
+    return CHANGEFEED_ERR_STATE;
+  feed->timer_ms =
+      delay_ms < 0 ? CFI_NEVER : cfi_clock_after(cfi_feed_now(feed), delay_ms);
+  cfi_loop_post(feed); /* it may be due before anything else */
+  return CHANGEFEED_OK;
+}
+
 int changefeed_set_authorization(changefeed *feed, const char *value) {
   char *copy = NULL;
 

@@ -146,6 +146,16 @@ static void take_mail(changefeed *f) {
   cfi_feed_finish(f, CHANGEFEED_STATE_ENDED);
 }
 
+static bool ring(changefeed *f) {
+  if (f->timer_ms == CFI_NEVER || cfi_feed_now(f) < f->timer_ms)
+    return false;
+  f->timer_ms = CFI_NEVER;
+  f->depth++;
+  f->callbacks.on_timer(f, f->callbacks.user);
+  f->depth--;
+  return true;
+}
+
 static bool step_once(changefeed *f, unsigned *budget) {
   if (f->pending_reset != NULL) {
     const char *reason = f->pending_reset;
@@ -154,6 +164,8 @@ static bool step_once(changefeed *f, unsigned *budget) {
     (void)cfi_feed_reset(f, reason);
     return true;
   }
+  if (ring(f))
+    return true;
   if (f->phase == CFI_PHASE_ACTIVE && cfi_feed_on_head(f))
     return true;
   if (cfi_side_step(f))
@@ -360,7 +372,7 @@ int cfi_feed_new(changefeed **out, const changefeed_options *options,
   cfi_buf_init(&f->frame.envelope, f->alloc);
   cfi_buf_init(&f->main.reply, f->alloc);
   cfi_buf_init(&f->side.reply, f->alloc);
-  f->session_proven_ms = f->flush_until_ms = CFI_NEVER;
+  f->session_proven_ms = f->flush_until_ms = f->timer_ms = CFI_NEVER;
   cfi_repeat_init(&f->repeat, f->alloc, 0, 0);
   f->window.alloc = NULL;
   f->missing_since_ms = f->unsaved_ms = CFI_NEVER;

@@ -210,6 +210,7 @@ struct changefeed {
   char marker_text[CFI_HASH_TEXT]; /* being written */
 
   int64_t flush_until_ms; /* FLUSH */
+  int64_t timer_ms;       /* the application's; CFI_NEVER */
   int final_state;
   cfi_error final_error; /* why, when it is a failure */
 

@@ -72,6 +72,8 @@ int64_t cfi_feed_deadline(const changefeed *f) {
   side = cfi_side_due_ms(f);
   if (side < other)
     other = side;
+  if (f->timer_ms < other)
+    other = f->timer_ms;
   return other < at ? other : at;
 }
 

@@ -334,6 +334,51 @@ int changefeed_options_set_callbacks(changefeed_options *options,
   return CHANGEFEED_OK;
 }
 
+int changefeed_options_is_set(const changefeed_options *options,
+                              const char *name) {
+  const cfi_option *row = name != NULL ? cfi_option_find(name) : NULL;
+  cfi_settings *s;
+  const char *text;
+
+  if (options == NULL || name == NULL)
+    return CHANGEFEED_ERR_INVALID;
+  if (row == NULL)
+    return CHANGEFEED_ERR_OPTION;
+  s = (cfi_settings *)(uintptr_t)&options->set; /* looked at only */
+  if (row->info.kind == CHANGEFEED_OPTION_LIST)
+    return cfi_option_list(row, s)->count != 0;
+  if (!is_text_kind(row))
+    return *cfi_option_int(row, s) !=
+           (row->info.kind == CHANGEFEED_OPTION_ENUM
+                ? cfi_option_word(row->info.values, row->info.defaults)
+                : row->initial);
+  text = *cfi_option_text(row, s);
+  return strcmp(text != NULL ? text : "", row->info.defaults) != 0;
+}
+
+int changefeed_options_copy(changefeed_options **out,
+                            const changefeed_options *options) {
+  changefeed_options *copy;
+  int rc;
+
+  if (out == NULL || options == NULL)
+    return CHANGEFEED_ERR_INVALID;
+  rc = cfi_options_new_with(&options->alloc, &copy);
+  if (rc != CHANGEFEED_OK)
+    return rc;
+  cfi_settings_free(&copy->alloc, &copy->set);
+  rc = cfi_settings_copy(&copy->alloc, &options->set, &copy->set);
+  if (rc != CHANGEFEED_OK) {
+    changefeed_options_free(copy);
+    return rc;
+  }
+  copy->since_given = options->since_given;
+  copy->callbacks = options->callbacks;
+  copy->store = options->store;
+  *out = copy;
+  return CHANGEFEED_OK;
+}
+
 int changefeed_options_set_store(changefeed_options *options,
                                  const changefeed_store *store) {
   static const char function[] = "changefeed_options_set_store";

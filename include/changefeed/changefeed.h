@@ -275,9 +275,11 @@ typedef struct changefeed_callbacks {
      changefeed_set_authorization. Negative: the feed fails. */
   int (*on_request)(changefeed *feed, void *user);
   void *user; /* handed to each of them */
+  /* The time set by changefeed_set_timer has come. */
+  void (*on_timer)(changefeed *feed, void *user);
 } changefeed_callbacks;
 #define CHANGEFEED_CALLBACKS_INIT                                              \
-  { sizeof(changefeed_callbacks), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(changefeed_callbacks), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* Where a position is kept. load calls put at most once with the saved bytes
    and returns 0, or 0 without calling it when nothing is stored, or a negative
@@ -335,6 +337,17 @@ changefeed_options_set_store(changefeed_options *options,
    them. [any] */
 CHANGEFEED_EXTERN const char *
 changefeed_options_error(const changefeed_options *options);
+
+/* New options with the values, callbacks and store of these, whose owner stays
+   who it was: a store's close is called once for each feed that was opened with
+   it. NOMEM, INVALID. [any] */
+CHANGEFEED_EXTERN int
+changefeed_options_copy(changefeed_options **out,
+                        const changefeed_options *options);
+/* 1: the option has another value than its default, 0: it has that. OPTION:
+   there is none of this name; INVALID. [any] */
+CHANGEFEED_EXTERN int
+changefeed_options_is_set(const changefeed_options *options, const char *name);
 
 enum changefeed_option_kind {
   CHANGEFEED_OPTION_STRING = 0,
@@ -475,6 +488,11 @@ CHANGEFEED_EXTERN int changefeed_stop(changefeed *feed);
    could not be saved, STATE when the feed keeps none, or is over, NOMEM.
    [loop] */
 CHANGEFEED_EXTERN int changefeed_checkpoint(changefeed *feed);
+
+/* Calls on_timer once, delay_ms from now; a time set before and not come yet is
+   forgotten. Negative: not at all. An ended or failed feed calls nothing.
+   STATE: the feed has no on_timer; INVALID. [loop] */
+CHANGEFEED_EXTERN int changefeed_set_timer(changefeed *feed, int64_t delay_ms);
 
 /* The Authorization header of the requests from the next one on, e.g. "Bearer
    eyJ..."; NULL: none. Copied. NOMEM, INVALID (line breaks in it). [loop] */

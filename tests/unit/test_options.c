@@ -298,6 +298,51 @@ START_TEST(test_options_words_are_listed_when_none_fits) {
 }
 END_TEST
 
+START_TEST(test_options_tell_what_is_set) {
+  const struct {
+    const char *name, *value, *other;
+  } cases[] = {
+      {"filter", "d/f", NULL},           {"since", "5", "0"},
+      {"include_docs", "1", "0"},        {"style", "all_docs", "main_only"},
+      {"heartbeat-ms", "5000", "10000"}, {"doc_ids", "[\"a\"]", NULL},
+      {"header", "A: b", NULL}};
+  changefeed_options *o;
+  ck_assert_int_eq(changefeed_options_new(&o), CHANGEFEED_OK);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    ck_assert_int_eq(changefeed_options_is_set(o, cases[i].name), 0);
+    ck_assert_int_eq(changefeed_options_set(o, cases[i].name, cases[i].value),
+                     0);
+    ck_assert_int_eq(changefeed_options_is_set(o, cases[i].name), 1);
+    ck_assert_int_eq(changefeed_options_set(o, cases[i].name, cases[i].other),
+                     0);
+    ck_assert_int_eq(changefeed_options_is_set(o, cases[i].name), 0);
+  }
+  ck_assert_int_eq(changefeed_options_is_set(o, "nonsense"),
+                   CHANGEFEED_ERR_OPTION);
+  ck_assert_int_eq(changefeed_options_is_set(o, NULL), CHANGEFEED_ERR_INVALID);
+  ck_assert_int_eq(changefeed_options_is_set(NULL, "filter"),
+                   CHANGEFEED_ERR_INVALID);
+  changefeed_options_free(o);
+}
+END_TEST
+
+START_TEST(test_options_a_copy_is_a_copy) {
+  changefeed_options *o, *copy;
+  ck_assert_int_eq(changefeed_options_new(&o), CHANGEFEED_OK);
+  ck_assert_int_eq(changefeed_options_set(o, "filter", "d/f"), 0);
+  ck_assert_int_eq(changefeed_options_add(o, "header", "A: b"), 0);
+  ck_assert_int_eq(changefeed_options_add(o, "header", "C: d"), 0);
+  ck_assert_int_eq(changefeed_options_copy(&copy, o), CHANGEFEED_OK);
+  changefeed_options_free(o);
+  ck_assert_int_eq(changefeed_options_is_set(copy, "filter"), 1);
+  ck_assert_int_eq(changefeed_options_is_set(copy, "header"), 1);
+  ck_assert_int_eq(changefeed_options_is_set(copy, "view"), 0);
+  ck_assert_int_eq(changefeed_options_copy(NULL, copy), CHANGEFEED_ERR_INVALID);
+  ck_assert_int_eq(changefeed_options_copy(&o, NULL), CHANGEFEED_ERR_INVALID);
+  changefeed_options_free(copy);
+}
+END_TEST
+
 START_TEST(test_options_set_int_is_for_numbers_and_switches) {
   ck_assert_int_eq(changefeed_options_set_int(o, "mode", 1),
                    CHANGEFEED_ERR_OPTION);
@@ -332,6 +377,8 @@ int main(void) {
   tcase_add_test(t, test_options_every_range_holds_at_its_ends);
   tcase_add_test(t, test_options_switch_takes_no_other_word);
   tcase_add_test(t, test_options_words_are_listed_when_none_fits);
+  tcase_add_test(t, test_options_tell_what_is_set);
+  tcase_add_test(t, test_options_a_copy_is_a_copy);
   tcase_add_test(t, test_options_set_int_is_for_numbers_and_switches);
   suite_add_tcase(suite, t);
   return cft_run(suite);
