@@ -146,6 +146,7 @@ struct changefeed {
   cfi_buf asked_since; /* its since */
   cfi_buf listed;      /* lists: the id of the last row read */
   uint64_t page_rows, page_asked; /* lists: read and wanted of this page */
+  uint64_t page_skip;             /* lists: taken when it was asked for */
 
   /* rows */
   cfi_buf queue;
@@ -303,14 +304,15 @@ void cfi_feed_put_shape(const cfi_settings *s, cfi_buf *b);
 
 /* feed_list.c */
 int cfi_list_check(const changefeed_options *o, cfi_error *error);
-/* The path of the next page, and what its response is held to. */
-void cfi_list_put_url(changefeed *f, cfi_buf *b);
+/* The path of the next page, and what its response is held to. False without
+   memory. */
+bool cfi_list_put_url(changefeed *f, cfi_buf *b);
 /* False without memory. */
 bool cfi_list_begin_page(changefeed *f);
 typedef enum cfi_list_verdict {
   CFI_LIST_NEW,
-  CFI_LIST_SEEN, /* the last one of the page before */
-  CFI_LIST_DISORDER,
+  CFI_LIST_SEEN,     /* the last one of the page before */
+  CFI_LIST_DISORDER, /* out of order, or of the range */
   CFI_LIST_NOMEM
 } cfi_list_verdict;
 /* Of each row of a page, in order. */
@@ -356,8 +358,9 @@ void cfi_feed_on_info(changefeed *f, cfi_lane *l);
 bool cfi_feed_is_excused(const changefeed *f, const cfi_lane *l);
 
 /* feed_note.c */
-bool cfi_lane_asks_rows(const cfi_lane *l);    /* not a probe or a log-in */
-const char *cfi_lane_asked(const cfi_lane *l); /* for messages */
+bool cfi_lane_asks_rows(const cfi_lane *l); /* not a probe or a log-in */
+/* For messages. */
+const char *cfi_lane_asked(const changefeed *f, const cfi_lane *l);
 
 /* feed_time.c */
 bool cfi_feed_on_time(changefeed *f);

@@ -30,11 +30,11 @@ static bool same_text(const char *a, const char *b) {
   return a != NULL && b != NULL && strcmp(a, b) == 0;
 }
 
-/* Only numbers have an order; both must be one. */
+/* Only numbers have an order; both must be one. An id is no position. */
 static bool ahead_of_database(const changefeed *f) {
   int64_t position, end;
 
-  return f->found_seq != NULL &&
+  return !f->lists && f->found_seq != NULL &&
          cfi_str_to_int(cfi_buf_data(&f->resume), f->resume.len, &position) &&
          cfi_str_to_int(f->found_seq, strlen(f->found_seq), &end) &&
          position > end;

@@ -22,7 +22,7 @@ bool cfi_feed_note_again(changefeed *f) {
   return true;
 }
 
-const char *cfi_lane_asked(const cfi_lane *l) {
+const char *cfi_lane_asked(const changefeed *f, const cfi_lane *l) {
   static const char *const names[] = {
       [CFI_ASK_LOGIN] = "asking for the log-in at",
       [CFI_ASK_SERVER] = "asking for the server of",
@@ -35,7 +35,9 @@ const char *cfi_lane_asked(const cfi_lane *l) {
       [CFI_ASK_HOME] = "asking for the preferred endpoint",
       [CFI_ASK_CATCHUP] = "asking for the changes of",
       [CFI_ASK_LIVE] = "asking for the live changes of"};
-  return names[l->ask];
+
+  return f->lists && cfi_lane_asks_rows(l) ? "asking for the documents of"
+                                           : names[l->ask];
 }
 
 static void copy_text(char *to, size_t size, const char *from) {

@@ -21,8 +21,8 @@ bool cfi_feed_on_head(changefeed *f) {
 /* ---- faults made of answers ---- */
 
 void cfi_feed_describe_transport(changefeed *f, const cfi_lane *l) {
-  (void)cfi_error_set(&f->error, l->done_code, "%s %s: %s", cfi_lane_asked(l),
-                      cfi_feed_where_of(f, l)->shown,
+  (void)cfi_error_set(&f->error, l->done_code, "%s %s: %s",
+                      cfi_lane_asked(f, l), cfi_feed_where_of(f, l)->shown,
                       l->text[0] != '\0' ? l->text
                       : l->done_code == CHANGEFEED_ERR_IDLE
                           ? "no answer came"
@@ -43,14 +43,15 @@ void cfi_feed_fault_transport(changefeed *f, const cfi_lane *l) {
 void cfi_feed_fault_protocol(changefeed *f, const cfi_lane *l,
                              const char *what) {
   (void)cfi_error_set(&f->error, CHANGEFEED_ERR_PROTOCOL, "%s %s: %s",
-                      cfi_lane_asked(l), cfi_feed_where_of(f, l)->shown, what);
+                      cfi_lane_asked(f, l), cfi_feed_where_of(f, l)->shown,
+                      what);
   f->error.pub.http_status = l->status;
   cfi_feed_fault(f);
 }
 
 void cfi_feed_describe(changefeed *f, const cfi_lane *l, changefeed_str error,
                        changefeed_str reason) {
-  const char *asked = cfi_lane_asked(l);
+  const char *asked = cfi_lane_asked(f, l);
   const char *where = cfi_feed_where_of(f, l)->shown;
   int code = cfi_reply_code(l->status);
 

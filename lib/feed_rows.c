@@ -56,19 +56,22 @@ bool cfi_feed_body_over(const changefeed *f) {
   return f->body_fault || f->ending || f->tail;
 }
 
+static const char *what_is_read(const changefeed *f) {
+  return f->lists ? "documents" : "changes";
+}
+
 void cfi_feed_body_fault(changefeed *f, int code, const char *what,
                          const char *detail) {
-  (void)cfi_error_set(&f->error, code, "reading the changes of %s: %s%s",
-                      cfi_feed_where(f)->shown, what, detail);
+  (void)cfi_error_set(&f->error, code, "reading the %s of %s: %s%s",
+                      what_is_read(f), cfi_feed_where(f)->shown, what, detail);
   f->error.pub.http_status = f->main.status;
   f->body_fault = true;
 }
 
 static void body_error(changefeed *f, const cfi_row *row) {
   (void)cfi_error_set(&f->error, CHANGEFEED_ERR_HTTP,
-                      "reading the changes of %s: the server broke off: %s: "
-                      "%s",
-                      cfi_feed_where(f)->shown,
+                      "reading the %s of %s: the server broke off: %s: %s",
+                      what_is_read(f), cfi_feed_where(f)->shown,
                       row->error.data != NULL ? row->error.data : "error",
                       row->reason.data != NULL ? row->reason.data : "");
   f->error.pub.http_status = f->main.status;
@@ -115,8 +118,8 @@ static bool is_new(changefeed *f, const cfi_row *row) {
     return false;
   case CFI_LIST_DISORDER:
     cfi_feed_body_fault(f, CHANGEFEED_ERR_PROTOCOL,
-                        "the list is not in the order of its ids, or does not "
-                        "begin where it was asked to: ",
+                        "the list is not in the order of its ids, or not in "
+                        "the range that was asked for, at ",
                         row->id.data);
     return false;
   case CFI_LIST_NOMEM:

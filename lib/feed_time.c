@@ -89,8 +89,8 @@ void cfi_feed_fault_silence(changefeed *f, const cfi_lane *l) {
                                                  : l->started_ms;
 
   (void)cfi_error_set(&f->error, CHANGEFEED_ERR_IDLE, "%s %s: %s for %lld ms",
-                      cfi_lane_asked(l), cfi_feed_where_of(f, l)->shown, what,
-                      (long long)(cfi_feed_now(f) - since));
+                      cfi_lane_asked(f, l), cfi_feed_where_of(f, l)->shown,
+                      what, (long long)(cfi_feed_now(f) - since));
   f->error.pub.http_status = l->status;
   if (l == &f->main)
     cfi_feed_note_silence(f);

@@ -188,10 +188,12 @@ char *cfi_feed_make_url(changefeed *f, const cfi_lane *l) {
     break;
   case CFI_ASK_CATCHUP:
   case CFI_ASK_LIVE:
-    if (f->lists)
-      cfi_list_put_url(f, &b);
-    else
+    if (!f->lists) {
       put_feed_url(f, &b);
+    } else if (!cfi_list_put_url(f, &b)) {
+      cfi_buf_free(&b);
+      return NULL;
+    }
     break;
   }
   return cfi_buf_take(&b);

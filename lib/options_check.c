@@ -185,12 +185,22 @@ static int check_rows(const cfi_settings *s, cfi_error *error) {
   } needs_docs[] = {{"conflicts", s->conflicts},
                     {"attachments", s->attachments},
                     {"att_encoding_info", s->att_encoding_info}};
+  const struct {
+    const char *name;
+    bool on;
+  } of_list[] = {{"startkey", s->startkey != NULL},
+                 {"endkey", s->endkey != NULL},
+                 {"inclusive_end", s->inclusive_end == 0}};
 
   for (size_t i = 0; i < sizeof needs_docs / sizeof *needs_docs; i++)
     if (needs_docs[i].on != 0 && s->include_docs == 0)
       return cfi_error_set(error, CHANGEFEED_ERR_OPTION,
                            "%s: include_docs must be on too",
                            needs_docs[i].name);
+  for (size_t i = 0; i < sizeof of_list / sizeof *of_list; i++)
+    if (of_list[i].on && s->source != CFI_SOURCE_ALL_DOCS)
+      return cfi_error_set(error, CHANGEFEED_ERR_OPTION,
+                           "%s: source must be all_docs", of_list[i].name);
   if (s->descending != 0 && s->mode != CFI_MODE_ONCE)
     return conflict(error, "descending: mode must be once");
   return CHANGEFEED_OK;

@@ -4,7 +4,7 @@
  * one behind the other, what frame_reader.h checks of any reading holds, and
  * as far as jansson can read the body it finds the same rows.
  *
- * Input: mode, limits, seed of the pieces, then the body.
+ * Input: mode and name of the list, limits, seed of the pieces, then the body.
  */
 #include "fuzz/fuzz.h"
 
@@ -20,6 +20,7 @@ enum { BODY_MAX = 8192, CUT_EVERYWHERE = 48 };
 typedef struct setting {
   cfi_alloc alloc;
   cfi_frame_mode mode;
+  const char *list;
   size_t max_row, max_depth;
   const char *body;
   size_t len;
@@ -78,6 +79,7 @@ static char *read_in(found *f, const setting *s, pieces how) {
 
   cfi_frame_init(&frame, &s->alloc, s->max_row, s->max_depth);
   frame.path = path != NULL ? path : cfi_scan_best();
+  frame.list = s->list;
   frame_reader_start(&f->reader, &frame, s->mode);
   f->s = s;
   f->reader.user = f;
@@ -162,7 +164,7 @@ static void check_whole(const found *f, const json_t *body) {
    them. */
 static void compare_list(const found *f, cfi_frame_kind fault) {
   json_t *body = jansson_read(f->s->body, f->s->len);
-  json_t *results = json_object_get(body, "results");
+  json_t *results = json_object_get(body, f->s->list);
   size_t i;
 
   if (fault == CFI_FRAME_MORE)
@@ -269,6 +271,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return 0;
   CFT_FUZZ_CHECK(cfi_alloc_init(&s.alloc, NULL));
   s.mode = (cfi_frame_mode)(data[0] % 3);
+  s.list = data[0] / 3 % 2 != 0 ? "rows" : "results";
   s.max_row = rows[data[1] % 4];
   s.max_depth = depths[data[1] / 4 % 4];
   s.body = (const char *)data + 3;

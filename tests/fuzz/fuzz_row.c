@@ -49,6 +49,10 @@ static bool same_row(const cfi_row *a, const cfi_row *b) {
          same(a->error, b->error) && same(a->reason, b->reason);
 }
 
+static const char *id_of(cfi_row_source source) {
+  return source == CFI_ROW_OF_DB_UPDATES ? "db_name" : "id";
+}
+
 static void check_row(cfi_row_kind kind, cfi_row_source source,
                       const cfi_row *row, const char *text, size_t len) {
   static plain_member id;
@@ -68,8 +72,11 @@ static void check_row(cfi_row_kind kind, cfi_row_source source,
                  (text[row->doc_offset] == '{' &&
                   plain_accepts(text + row->doc_offset, row->doc_len)));
   CFT_FUZZ_CHECK(row->pending >= -1);
-  plain_find(&id, source == CFI_ROW_OF_DATABASE ? "id" : "db_name", text, len);
+  plain_find(&id, id_of(source), text, len);
   CFT_FUZZ_CHECK((kind == CFI_ROW_CHANGE) == (row->id.data != NULL));
+  /* A document that was asked for and is none is known by the key. */
+  if (source == CFI_ROW_OF_ALL_DOCS && row->has_error && !id.found)
+    plain_find(&id, "key", text, len);
   if (row->id.len < sizeof id.text)
     CFT_FUZZ_CHECK(id.found == (row->id.data != NULL));
   if (id.found)
@@ -110,21 +117,56 @@ static void check_pending(const json_t *pending, const cfi_row *row,
                    cfi_str_find(text, len, "-0") != NULL);
 }
 
-static void check_members(const json_t *j, cfi_row_source source,
-                          const cfi_row *row, const char *text, size_t len) {
-  bool database = source == CFI_ROW_OF_DATABASE;
-  const json_t *error = json_object_get(j, "error");
-  const json_t *type = json_object_get(j, "type");
-
-  CFT_FUZZ_CHECK(json_is_object(j));
-  CFT_FUZZ_CHECK(jansson_same_seq(json_object_get(j, "seq"), row->seq));
+static void check_listed(const json_t *value, const cfi_row *row) {
+  if (value == NULL) {
+    CFT_FUZZ_CHECK(row->rev_count == 0 && !row->deleted);
+    return;
+  }
+  CFT_FUZZ_CHECK(row->rev_count == 1);
   CFT_FUZZ_CHECK(
-      jansson_same_seq(json_object_get(j, "last_seq"), row->last_seq));
-  CFT_FUZZ_CHECK(jansson_same_text(
-      json_object_get(j, database ? "id" : "db_name"), row->id));
+      jansson_same_text(json_object_get(value, "rev"), row->revs[0]));
+  CFT_FUZZ_CHECK(row->deleted ==
+                 json_is_true(json_object_get(value, "deleted")));
+}
+
+/* What only a list of documents has, and what it has not. */
+static void check_list_members(const json_t *j, const cfi_row *row,
+                               const char *text) {
+  const json_t *id = json_object_get(j, "id");
+
+  CFT_FUZZ_CHECK(row->seq.data == NULL && row->last_seq.data == NULL);
+  CFT_FUZZ_CHECK(row->pending == -1);
+  if (id == NULL && row->has_error)
+    id = json_object_get(j, "key");
+  CFT_FUZZ_CHECK(jansson_same_text(id, row->id));
+  CFT_FUZZ_CHECK(row->has_results == json_is_array(json_object_get(j, "rows")));
+  check_listed(json_object_get(j, "value"), row);
+  check_doc(json_object_get(j, "doc"), row, text);
+}
+
+static void check_messages(const json_t *j, const cfi_row *row) {
+  const json_t *error = json_object_get(j, "error");
+
   CFT_FUZZ_CHECK(jansson_same_text(error, row->error));
   CFT_FUZZ_CHECK(jansson_same_text(json_object_get(j, "reason"), row->reason));
   CFT_FUZZ_CHECK(row->has_error == (error != NULL && !json_is_null(error)));
+}
+
+static void check_members(const json_t *j, cfi_row_source source,
+                          const cfi_row *row, const char *text, size_t len) {
+  bool database = source == CFI_ROW_OF_DATABASE;
+  const json_t *type = json_object_get(j, "type");
+
+  CFT_FUZZ_CHECK(json_is_object(j));
+  check_messages(j, row);
+  if (source == CFI_ROW_OF_ALL_DOCS) {
+    check_list_members(j, row, text);
+    return;
+  }
+  CFT_FUZZ_CHECK(jansson_same_seq(json_object_get(j, "seq"), row->seq));
+  CFT_FUZZ_CHECK(
+      jansson_same_seq(json_object_get(j, "last_seq"), row->last_seq));
+  CFT_FUZZ_CHECK(jansson_same_text(json_object_get(j, id_of(source)), row->id));
   CFT_FUZZ_CHECK(row->has_results ==
                  json_is_array(json_object_get(j, "results")));
   check_pending(json_object_get(j, "pending"), row, text, len);
@@ -189,7 +231,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
   if (size < 2)
     return 0;
-  source = (cfi_row_source)(data[0] % 2);
+  source =
+      (data[0] & 8) != 0 ? CFI_ROW_OF_ALL_DOCS : (cfi_row_source)(data[0] % 2);
   depth = depths[data[0] / 2 % 4];
   text = (const char *)data + 2;
   len = size - 2;

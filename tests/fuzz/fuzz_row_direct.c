@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size < 2)
     return 0;
   CFT_FUZZ_CHECK(cfi_alloc_init(&alloc, NULL));
-  source = (cfi_row_source)(data[0] % 2);
+  source = (cfi_row_source)(data[0] % 3);
   len = size - 1;
   /* A block of its own: reading on is seen. */
   text = malloc(len);

@@ -100,7 +100,7 @@ static inline void frame_check_row(const cfi_frame *f, const char *text,
   if (item->places != NULL) {
     cfi_row_places places;
 
-    FRAME_CHECK(cfi_row_find_whole(cfi_scan_path_at(0), CFI_ROW_OF_DATABASE,
+    FRAME_CHECK(cfi_row_find_whole(cfi_scan_path_at(0), item->places->source,
                                    f->max_depth, text, item->len, item->inner,
                                    &places));
     FRAME_CHECK(places.end == item->len && item->places->end == item->len);

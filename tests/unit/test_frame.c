@@ -17,6 +17,9 @@ static cfi_alloc alloc;
 
 static void setup(void) { ck_assert(cfi_alloc_init(&alloc, NULL)); }
 
+/* What holds the rows of a list. */
+static const char *list_name = "results";
+
 /* What a body torn at a and b reads as; to be freed. */
 static char *reading(cfi_frame_mode mode, const char *body, size_t len,
                      size_t a, size_t b) {
@@ -25,6 +28,7 @@ static char *reading(cfi_frame_mode mode, const char *body, size_t len,
   char *log;
 
   cfi_frame_init(&f, &alloc, MAX_ROW, MAX_DEPTH);
+  f.list = list_name;
   frame_reader_start(&r, &f, mode);
   frame_feed(&r, body, a);
   frame_feed(&r, body + a, b - a);
@@ -258,6 +262,54 @@ START_TEST(test_frame_list_rows_are_those_of_results_on_the_top) {
          "tail {\"x\":[1,\"results\"]:[{}]}\nbeats 0\n");
   expect(LIST, "{\"r\\u0065sults\":[{}],\"\\\"results\":[{}]}",
          "tail {\"r\\u0065sults\":[{}],\"\\\"results\":[{}]}\nbeats 0\n");
+}
+END_TEST
+
+START_TEST(test_frame_list_rows_may_have_another_name) {
+  list_name = "rows";
+  expect(LIST,
+         "{\"total_rows\":2,\"offset\":0,\"rows\":[\r\n"
+         "{\"id\":\"a\",\"key\":\"a\",\"value\":{\"rev\":\"1-a\"}},\r\n"
+         "{\"id\":\"b\",\"key\":\"b\",\"value\":{\"rev\":\"1-b\"}}\r\n]}\n",
+         "row {\"id\":\"a\",\"key\":\"a\",\"value\":{\"rev\":\"1-a\"}}\n"
+         "row {\"id\":\"b\",\"key\":\"b\",\"value\":{\"rev\":\"1-b\"}}\n"
+         "tail {\"total_rows\":2,\"offset\":0,\"rows\":[]}\nbeats 0\n");
+  expect(LIST, "{\"rows\":[]}", "tail {\"rows\":[]}\nbeats 0\n");
+  expect(LIST,
+         "{\"row\":[{}],\"rowss\":[{}],\"Rows\":[{}],\"results\":[{}],"
+         "\"\":[{}],\"s\":\"rows\",\"x\":{\"rows\":[{}]}}",
+         "tail {\"row\":[{}],\"rowss\":[{}],\"Rows\":[{}],\"results\":[{}],"
+         "\"\":[{}],\"s\":\"rows\",\"x\":{\"rows\":[{}]}}\nbeats 0\n");
+  expect(LIST, "{\"rows\":5}", "tail {\"rows\":5}\nbeats 0\n");
+  list_name = "results";
+}
+END_TEST
+
+/* A byte that ends the name in memory does not end it in the body. */
+START_TEST(test_frame_list_name_is_longer_than_what_it_begins_with) {
+  char *log;
+
+  list_name = "rows";
+  log = reading(LIST, "{\"rows\0\":[{}]}", 15, 7, 7);
+  ck_assert_int_eq(strncmp(log, "tail {\"rows", 11), 0);
+  free(log);
+  list_name = "results";
+}
+END_TEST
+
+START_TEST(test_frame_list_keeps_its_name) {
+  cfi_frame f;
+  frame_reader r;
+
+  cfi_frame_init(&f, &alloc, MAX_ROW, MAX_DEPTH);
+  f.list = "rows";
+  for (int body = 0; body < 3; body++) {
+    frame_reader_start(&r, &f, LIST);
+    frame_read(&r, "{\"rows\":[{\"a\":1}]}", 18, 5);
+    ck_assert_str_eq(r.log, "row {\"a\":1}\ntail {\"rows\":[]}\nbeats 0\n");
+    frame_reader_clear(&r);
+  }
+  cfi_frame_free(&f);
 }
 END_TEST
 
@@ -654,6 +706,9 @@ static void add_list(Suite *suite) {
   tcase_add_test(list, test_frame_list_as_couchdb_writes_it);
   tcase_add_test(list, test_frame_list_layout_does_not_matter);
   tcase_add_test(list, test_frame_list_rows_are_those_of_results_on_the_top);
+  tcase_add_test(list, test_frame_list_rows_may_have_another_name);
+  tcase_add_test(list, test_frame_list_name_is_longer_than_what_it_begins_with);
+  tcase_add_test(list, test_frame_list_keeps_its_name);
   tcase_add_test(list, test_frame_list_heartbeats);
   tcase_add_test(list, test_frame_list_row_without_a_comma_is_stray);
   tcase_add_test(list, test_frame_list_with_something_else_among_rows_is_bad);

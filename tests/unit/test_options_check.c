@@ -14,7 +14,7 @@
 static const struct {
   int code;
   const char *sentence;
-  const char *set[10];
+  const char *set[11];
 } together[] = {
     {CHANGEFEED_ERR_OPTION,
      "url: it must be set, for instance to http://127.0.0.1:5984/db",
@@ -82,6 +82,19 @@ static const struct {
      {"url", "http://h/d", "conflicts", "1", "attachments", "1", "include_docs",
       "1"}},
     {CHANGEFEED_ERR_OPTION,
+     "startkey: source must be all_docs",
+     {"url", "http://h/d", "startkey", "a"}},
+    {CHANGEFEED_ERR_OPTION,
+     "endkey: source must be all_docs",
+     {"url", "http://h/d", "endkey", "a"}},
+    {CHANGEFEED_ERR_OPTION,
+     "inclusive_end: source must be all_docs",
+     {"url", "http://h/d", "inclusive_end", "0"}},
+    {0,
+     "",
+     {"url", "http://h/d", "source", "all_docs", "startkey", "a", "endkey", "b",
+      "inclusive_end", "0"}},
+    {CHANGEFEED_ERR_OPTION,
      "descending: mode must be once",
      {"url", "http://h/d", "descending", "1"}},
     {0, "", {"url", "http://h/d", "descending", "1", "mode", "once"}},
@@ -100,7 +113,7 @@ static const struct {
 START_TEST(test_options_that_contradict_each_other_are_told) {
   cfi_error error;
 
-  for (size_t i = 0; i < 10 && together[_i].set[i] != NULL; i += 2)
+  for (size_t i = 0; together[_i].set[i] != NULL; i += 2)
     assert_ok(together[_i].set[i], together[_i].set[i + 1]);
   cfi_error_clear(&error);
   ck_assert_int_eq(cfi_options_check(o, &error), together[_i].code);

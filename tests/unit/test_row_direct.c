@@ -38,7 +38,9 @@ static void expect(cfi_row_source source, const char *text, bool wanted) {
 
 #define DATABASE CFI_ROW_OF_DATABASE
 #define DB_UPDATES CFI_ROW_OF_DB_UPDATES
+#define ALL_DOCS CFI_ROW_OF_ALL_DOCS
 #define CHANGES "\"changes\":[{\"rev\":\"1-a\"}]"
+#define LISTED "{\"id\":\"d\",\"key\":\"d\",\"value\":{\"rev\":\"1-a\"}"
 
 START_TEST(test_row_direct_takes_what_couchdb_writes) {
   static const char *const rows[] = {
@@ -118,6 +120,66 @@ START_TEST(test_row_direct_leaves_all_else_to_the_parser) {
   expect(DB_UPDATES, "{\"seq\":1,\"id\":\"d\"," CHANGES "}", false);
   expect(DB_UPDATES, "{\"db_name\":\"a\",\"seq\":1}", false);
   expect(DB_UPDATES, "{\"db_name\":\"\",\"type\":\"x\",\"seq\":1}", false);
+  expect(DATABASE, LISTED "}", false);
+  expect(DB_UPDATES, LISTED "}", false);
+}
+END_TEST
+
+START_TEST(test_row_direct_takes_rows_of_the_list_of_documents) {
+  static const char *const taken[] = {
+      LISTED "}",
+      "{\"id\":\"\xe2\x98\x83\",\"key\":\"\xe2\x98\x83\","
+      "\"value\":{\"rev\":\"\"}}",
+      "{\"id\":\"d\",\"key\":\"\",\"value\":{\"rev\":\"1-a\"}}",
+      "{\"id\":\"d\",\"key\":\"d\",\"value\":{\"rev\":\"2-b\","
+      "\"deleted\":true}}",
+      "{\"id\":\"d\",\"key\":\"d\",\"value\":{\"rev\":\"2-b\","
+      "\"deleted\":true},\"doc\":null}",
+      LISTED ",\"doc\":null}",
+      LISTED ",\"doc\":{}}",
+      LISTED ",\"doc\":{\"_id\":\"d\",\"a\":[{\"b\":\"}\\\"\"}, 1e5]\n}}"};
+  static const char *const left[] = {
+      "{\"rows\":[]}",
+      "{\"total_rows\":3,\"offset\":0,\"rows\":[]}",
+      "{\"key\":\"d\",\"error\":\"not_found\"}",
+      "{\"id\":\"\",\"key\":\"\",\"value\":{\"rev\":\"1-a\"}}",
+      "{\"id\":\"d\",\"value\":{\"rev\":\"1-a\"}}",
+      "{\"id\":\"d\",\"key\":null,\"value\":{\"rev\":\"1-a\"}}",
+      "{\"id\":\"d\",\"key\":\"\\n\",\"value\":{\"rev\":\"1-a\"}}",
+      "{\"id\":\"d\",\"key\":\"\xff\",\"value\":{\"rev\":\"1-a\"}}",
+      "{\"id\":\"\xff\",\"key\":\"d\",\"value\":{\"rev\":\"1-a\"}}",
+      "{\"id\":\"\\u0064\",\"key\":\"d\",\"value\":{\"rev\":\"1-a\"}}",
+      "{\"id\":\"d\",\"key\":\"d\",\"value\":{}}",
+      "{\"id\":\"d\",\"key\":\"d\",\"value\":null}",
+      "{\"id\":\"d\",\"key\":\"d\",\"value\":{\"rev\":1}}",
+      "{\"id\":\"d\",\"key\":\"d\",\"value\":{\"rev\":\"\\u0031\"}}",
+      "{\"id\":\"d\",\"key\":\"d\",\"value\":[{\"rev\":\"1-a\"}]}",
+      "{\"id\":\"d\",\"key\":\"d\",\"value\":{\"rev\":\"1-a\"},"
+      "{\"rev\":\"2-b\"}}",
+      "{\"id\":\"d\",\"key\":\"d\",\"value\":{\"rev\":\"1\",\"x\":1}}",
+      "{\"id\":\"d\",\"key\":\"d\",\"value\":{\"rev\":\"1\","
+      "\"deleted\":false}}",
+      "{\"id\":\"d\",\"key\":\"d\",\"value\":{\"deleted\":true,"
+      "\"rev\":\"1\"}}",
+      "{\"key\":\"d\",\"id\":\"d\",\"value\":{\"rev\":\"1-a\"}}",
+      LISTED,
+      LISTED ",\"deleted\":true}",
+      LISTED ",\"doc\":{},\"x\":1}",
+      LISTED ",\"doc\":{},\"x\":[{}]}",
+      LISTED ",\"doc\":[]}",
+      LISTED ",\"doc\":}",
+      LISTED ",\"error\":\"x\"}",
+      LISTED "} ",
+      LISTED " }",
+      LISTED "}}",
+      " " LISTED "}",
+      "{\"seq\":1,\"id\":\"d\"," CHANGES "}",
+      "{\"db_name\":\"a\",\"type\":\"deleted\",\"seq\":1}"};
+
+  for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+    expect(ALL_DOCS, taken[i], true);
+  for (size_t i = 0; i < sizeof left / sizeof left[0]; i++)
+    expect(ALL_DOCS, left[i], false);
 }
 END_TEST
 
@@ -141,9 +203,16 @@ START_TEST(test_row_direct_does_not_take_a_row_that_was_cut) {
       "{\"seq\":\"1-xyz\",\"id\":\"\xe2\x98\x83\",\"changes\":[{\"rev\":\"1\"},"
       "{\"rev\":\"2\"}],\"deleted\":true,\"doc\":{\"a\":{\"b\":[]}}}";
 
+  static const char listed[] =
+      "{\"id\":\"\xe2\x98\x83\",\"key\":\"\xe2\x98\x83\",\"value\":{"
+      "\"rev\":\"2-b\",\"deleted\":true},\"doc\":{\"a\":{\"b\":[]}}}";
+
   ck_assert(takes(DATABASE, text, sizeof text - 1));
   for (size_t len = 0; len < sizeof text - 1; len++)
     ck_assert(!takes(DATABASE, text, len));
+  ck_assert(takes(ALL_DOCS, listed, sizeof listed - 1));
+  for (size_t len = 0; len < sizeof listed - 1; len++)
+    ck_assert(!takes(ALL_DOCS, listed, len));
 }
 END_TEST
 
@@ -196,7 +265,7 @@ static bool arrives(const cfi_scan_path *path, const char *text, size_t len,
   found = cfi_row_find_end(&places, text, pos, scan.inner);
   if (!found)
     return false;
-  ck_assert(cfi_row_find_whole(path, DATABASE, AGREES_DEPTH, text, pos,
+  ck_assert(cfi_row_find_whole(path, places.source, AGREES_DEPTH, text, pos,
                                scan.inner, &whole));
   ck_assert(whole.seq.at == places.seq.at && whole.seq.len == places.seq.len);
   ck_assert(whole.id.at == places.id.at && whole.id.len == places.id.len);
@@ -217,10 +286,16 @@ START_TEST(test_row_direct_finds_a_row_that_arrives_in_pieces) {
       "{\"seq\":1,\"id\":\"d\"," CHANGES ",\"doc\":{},\"x\":1}\n",
       "{\"seq\":1,\"id\":\"d\"," CHANGES ",\"doc\":{\n}}\n",
       "{\"seq\":1,\"id\":\"d\"," CHANGES ",\"doc\":{\"\n\"}}\n",
-      "{\"seq\":1, \"id\":\"d\"," CHANGES "}\n"};
+      "{\"seq\":1, \"id\":\"d\"," CHANGES "}\n",
+      LISTED "},\r\n{\"id\"",
+      LISTED ",\"doc\":{\"a\":[{\"}\":1}]}},\r\n",
+      LISTED ",\"doc\":{},\"x\":1}\n",
+      "{\"key\":\"d\",\"error\":\"not_found\"},\r\n"};
   /* with all of the row, and with the document begun */
-  static const bool whole[] = {true, true, true, false, true, false, false};
-  static const bool begun[] = {false, false, true, false, true, false, false};
+  static const bool whole[] = {true,  true, true, false, true, false,
+                               false, true, true, false, false};
+  static const bool begun[] = {false, false, true, false, true, false,
+                               false, false, true, false, false};
   const cfi_scan_path *path;
 
   for (size_t k = 0; (path = cfi_scan_path_at(k)) != NULL; k++)
@@ -338,6 +413,34 @@ static size_t make_row(char *out, size_t size, uint64_t *seed) {
       ONE_OF(seed, ends));
 }
 
+static size_t make_listed(char *out, size_t size, uint64_t *seed) {
+  static const char *const ids[] = {
+      "d",
+      "0123456789abcdef0123456789abcdef",
+      "\xe2\x98\x83\xc3\xa9",
+      "a\\/b",
+      "_design/x",
+      "an id that is longer than two of the widest blocks are, "
+      "which is the longest step of any path there is"};
+  static const char *const keys[] = {"\"d\"", "\"d\"", "\"\"", "null",
+                                     "\"\xe2\x98\x83\""};
+  static const char *const revs[] = {
+      "1-a", "12-967a00dff5e02add41819138abb3284d", "", "1-\\u0061"};
+  static const char *const middles[] = {"", "", "", ",\"deleted\":true",
+                                        ",\"deleted\":false"};
+  static const char *const ends[] = {"",
+                                     "",
+                                     ",\"doc\":{\"a\":[{},{\"b\":\"\\\"}\"}]}",
+                                     ",\"doc\":null",
+                                     ",\"error\":\"x\"",
+                                     ",\"doc\":{\"a\":1},\"x\":2"};
+
+  return (size_t)snprintf(
+      out, size, "{\"id\":\"%s\",\"key\":%s,\"value\":{\"rev\":\"%s\"%s}%s}",
+      ONE_OF(seed, ids), ONE_OF(seed, keys), ONE_OF(seed, revs),
+      ONE_OF(seed, middles), ONE_OF(seed, ends));
+}
+
 /* One byte made another, doubled, or dropped. */
 static size_t spoil(char *text, size_t len, uint64_t *seed) {
   static const char bytes[] = "\"\\{}[],:0 1a\n\x80\xc3";
@@ -356,26 +459,37 @@ static size_t spoil(char *text, size_t len, uint64_t *seed) {
   }
 }
 
-START_TEST(test_row_direct_agrees_on_random_rows) {
+static void agree_on_random_rows(cfi_row_source source,
+                                 size_t (*make)(char *out, size_t size,
+                                                uint64_t *seed)) {
   uint64_t seed = 3;
   size_t whole = 0, spoiled = 0;
 
   for (int round = 0; round < 20000; round++) {
     char text[1024];
-    size_t len = make_row(text, sizeof text - 8, &seed);
+    size_t len = make(text, sizeof text - 8, &seed);
 
     ck_assert_uint_lt(len, sizeof text - 8);
-    whole += takes(DATABASE, text, len);
+    whole += takes(source, text, len);
     (void)arrives(cfi_scan_best(), text, len,
                   1 + (size_t)(next_random(&seed) % len), false);
     for (uint64_t n = 1 + next_random(&seed) % 3; n != 0; n--)
       len = spoil(text, len, &seed);
-    spoiled += takes(DATABASE, text, len);
+    spoiled += takes(source, text, len);
   }
   /* Both ways were gone often enough to mean something. */
   ck_assert_uint_gt(whole, 5000);
   ck_assert_uint_lt(whole, 18000);
   ck_assert_uint_gt(spoiled, 500);
+}
+
+START_TEST(test_row_direct_agrees_on_random_rows) {
+  agree_on_random_rows(DATABASE, make_row);
+}
+END_TEST
+
+START_TEST(test_row_direct_agrees_on_random_rows_of_a_list) {
+  agree_on_random_rows(ALL_DOCS, make_listed);
 }
 END_TEST
 
@@ -476,7 +590,9 @@ int main(void) {
   tcase_add_test(rows, test_row_direct_declines_where_the_row_is_too_deep);
   tcase_add_test(rows, test_row_direct_finds_a_row_that_arrives_in_pieces);
   tcase_add_test(rows, test_row_direct_leaves_documents_alone_only_when_it_may);
+  tcase_add_test(rows, test_row_direct_takes_rows_of_the_list_of_documents);
   tcase_add_test(rows, test_row_direct_agrees_on_random_rows);
+  tcase_add_test(rows, test_row_direct_agrees_on_random_rows_of_a_list);
   suite_add_tcase(suite, rows);
   tcase_add_test(memory, test_row_direct_without_memory_says_so);
   tcase_add_test(memory, test_row_direct_batches_cost_no_allocation);
