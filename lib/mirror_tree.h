@@ -94,7 +94,7 @@ cfi_digest cfi_tree_view_digest(const cfi_tree_view *v, cfi_tree_range range,
                                 uint64_t *count);
 
 /* A walk in order; the writer's own tree can be walked too, as long as it is
-   not changed. Zero-initialise nothing: cfi_tree_walk_* sets all. */
+   not changed. Nothing has to be set before; range.to is borrowed. */
 enum { CFI_TREE_DEPTH_MAX = 24 };
 typedef struct cfi_tree_walk {
   const void *node[CFI_TREE_DEPTH_MAX];
@@ -104,7 +104,8 @@ typedef struct cfi_tree_walk {
 } cfi_tree_walk;
 void cfi_tree_view_walk(const cfi_tree_view *v, cfi_tree_range range,
                         cfi_tree_walk *w);
-void cfi_tree_walk(const cfi_tree *t, cfi_tree_range range, cfi_tree_walk *w);
+void cfi_tree_walk_start(const cfi_tree *t, cfi_tree_range range,
+                         cfi_tree_walk *w);
 /* False at the end. */
 bool cfi_tree_next(cfi_tree_walk *w, cfi_tree_entry *out);
 
