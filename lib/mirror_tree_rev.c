@@ -19,13 +19,15 @@ size_t cfi_tree_number_put(unsigned char *out, uint64_t number) {
   return len;
 }
 
-/* 16 for what is no lower-case hexadecimal digit. */
+/* More than 15 for what is no lower-case hexadecimal digit. By a table: whether
+   a digit is a letter is anybody's guess, the processor's too. */
 static unsigned nibble(char c) {
-  if (c >= '0' && c <= '9')
-    return (unsigned)(c - '0');
-  if (c >= 'a' && c <= 'f')
-    return (unsigned)(c - 'a') + 10;
-  return 16;
+  static const unsigned char one_more[256] = {
+      ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+      ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+      ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16};
+
+  return one_more[(unsigned char)c] - 1U;
 }
 
 /* The generation and the hyphen behind it; 0 when the short form would not give
