@@ -74,9 +74,36 @@ enum {
 typedef struct cfi_local cfi_local;
 
 struct changefeed {
+  /* What a heartbeat touches stands together: thousands of feeds may do nothing
+     else, and then each line of memory counts. */
+  cfi_clock clock;
+  cfi_buf queue;
+  cfi_phase phase;
+  atomic_uint mail; /* any thread */
+  atomic_bool paused;
+  bool closing; /* changefeed_close inside a callback */
+  bool lent;    /* pull: held[0] is in the caller's hands */
+  /* Rows wait until it is known whose they are: asked for after the head of
+     their response has come, so that they cannot be of another history. */
+  bool verified;
+  bool tail;       /* the feed's last word of this response was read */
+  bool ending;     /* that word is read, rows before it may wait */
+  bool body_fault; /* the body is not a feed, or holds an error; in error */
+  bool blocked;
+  bool renew; /* end the response at the next row boundary */
+  bool side_active;
+  const atomic_bool *halt; /* while set, no further row is delivered */
+  cfi_local *local;        /* checkpoint=couch; else NULL */
+  size_t held_count;
+  uint64_t beats_seen, request_bytes;
+  int64_t byte_ms, idle_ms; /* the main request's last; allowed silence */
+  int64_t last_byte_ms, last_row_ms, last_save_ms; /* -1: never */
+  cfi_frame frame;
+  changefeed_stats stats;
+  cfi_lane main, side; /* the requests under way */
+
   /* given at the start */
   const cfi_alloc *alloc;
-  cfi_clock clock;
   cfi_random random;
   cfi_settings set;
   changefeed_callbacks callbacks;
@@ -88,21 +115,16 @@ struct changefeed {
   unsigned home_faults;  /* in a row */
   bool go_home;          /* with the next request */
   cfi_world world;
-  bool filtered;           /* the server leaves rows out */
-  bool lists;              /* source=all_docs */
-  bool pull;               /* read by changefeed_next */
-  const atomic_bool *halt; /* while set, no further row is delivered */
+  bool filtered; /* the server leaves rows out */
+  bool lists;    /* source=all_docs */
+  bool pull;     /* read by changefeed_next */
 
   /* any thread */
-  atomic_uint mail;
-  atomic_bool paused;
   atomic_int shown_state;  /* what get_state answers */
   _Atomic(uint64_t) shown; /* the last ordinal the application has seen */
 
   /* life */
-  cfi_phase phase;
   int base_state;         /* enum changefeed_state without PAUSED */
-  bool closing;           /* changefeed_close inside a callback */
   bool stopped;           /* changefeed_stop was called */
   unsigned depth;         /* callbacks on the stack */
   cfi_error error;        /* the last fault */
@@ -125,48 +147,34 @@ struct changefeed {
   cfi_backoff backoff;
 
   /* the requests under way */
-  cfi_lane main, side;
-  bool side_active;
   bool main_waits, side_waits; /* for their turn to ask */
-  int64_t byte_ms, stream_ms;  /* of the main one */
-  int64_t idle_ms;             /* allowed silence */
-  bool head_seen, blocked;
-  int64_t retry_after_ms; /* the longest of this attempt; -1 */
-  /* Rows wait until it is known whose they are: asked for after the head of
-     their response has come, so that they cannot be of another history. */
-  bool verified;
-  unsigned checks;       /* CFI_CHECKED_..., of this response */
-  unsigned check_tokens; /* taken from the bucket for it */
-  uint64_t request_rows, request_news, request_bytes; /* news: no repeats */
-  bool tail; /* the feed's last word of this response was read */
+  int64_t stream_ms;           /* of the main one */
+  bool head_seen;
+  int64_t retry_after_ms;              /* the longest of this attempt; -1 */
+  unsigned checks;                     /* CFI_CHECKED_..., of this response */
+  unsigned check_tokens;               /* taken from the bucket for it */
+  uint64_t request_rows, request_news; /* news: no repeats */
   int64_t tail_ms;
-  bool body_fault;     /* the body is not a feed, or holds an error; in error */
   bool asked_timeout;  /* live response that ends by itself when idle */
-  bool renew;          /* end it at the next row boundary */
   cfi_buf asked_since; /* its since */
   cfi_buf listed;      /* lists: the id of the last row read */
   uint64_t page_rows, page_asked; /* lists: read and wanted of this page */
   uint64_t page_skip;             /* lists: taken when it was asked for */
 
   /* rows */
-  cfi_buf queue;
   size_t queue_limit;
-  cfi_frame frame;
   cfi_row_parser *rows;
   cfi_held *held;
-  size_t held_cap, held_count;
+  size_t held_cap;
   int64_t held_ms;            /* when the first of them was held */
   changefeed_change *changes; /* held_cap of them, as the application sees
                                  them, pointers to them, and the bytes that
                                  stand behind them in the queue */
   const changefeed_change **change_list;
   char *behind;
-  bool ending; /* the feed's last word is read, rows before it may wait */
   int64_t ending_pending;
   changefeed_str ending_seq; /* lives in rows */
-  uint64_t beats_seen;
-  bool lent;        /* pull: held[0] is in the caller's hands */
-  uint64_t ordinal; /* last one given */
+  uint64_t ordinal;          /* last one given */
   uint64_t repeat_run;
   uint64_t limit_left; /* UINT64_MAX: no limit */
 
@@ -183,7 +191,6 @@ struct changefeed {
   char *store_key; /* where an application's store keeps it */
   const char *pending_reset; /* a reason found before the first step; static */
   cfi_store_file *file;
-  cfi_local *local; /* checkpoint=couch; else NULL */
   changefeed_store store;
   bool has_store;
   uint64_t stored_rows; /* acknowledged before this run */
@@ -214,9 +221,6 @@ struct changefeed {
   int64_t timer_ms;       /* the application's; CFI_NEVER */
   int final_state;
   cfi_error final_error; /* why, when it is a failure */
-
-  changefeed_stats stats;
-  int64_t last_byte_ms, last_row_ms, last_save_ms; /* -1: never */
 
   bool (*admit)(void *host, int turn);
   void *host; /* the loop's record of this feed */

@@ -41,27 +41,29 @@ typedef struct cfi_frame_item {
 
 typedef struct cfi_frame {
   cfi_frame_mode mode;
-  const char *list; /* LIST: the name of the member that holds the rows */
-  size_t max_row, max_depth;
-  const cfi_scan_path *path; /* the best; tests choose */
-  size_t pos;       /* bytes looked at, from the front of what is held */
-  size_t row;       /* where the row being read begins */
-  uint64_t beats;   /* heartbeats seen since init */
-  cfi_buf envelope; /* LIST: without the rows and without white space */
-  /* private to frame.c from here on */
-  int state;  /* what may come, outside of rows */
-  int member; /* LIST: which part of a member of the envelope is read */
+  /* private to frame.c, but together with what a heartbeat touches */
+  int state;             /* what may come, outside of rows */
   cfi_frame_kind failed; /* MORE: not yet */
-  const char *why;
-  cfi_scan scan; /* within the row */
-  cfi_row_places places;
-  size_t outer;   /* depth within the envelope */
-  size_t matched; /* bytes of a name that agree so far */
   bool in_row, stray;
   bool in_string, escaped; /* within the envelope */
   bool line_empty;         /* EVENTS: the event is empty so far */
   bool gap;                /* white space stood before this byte */
   bool after_cr;
+  size_t matched; /* bytes of a name that agree so far */
+  const char *why;
+
+  size_t pos;       /* bytes looked at, from the front of what is held */
+  size_t row;       /* where the row being read begins */
+  uint64_t beats;   /* heartbeats seen since init */
+  const char *list; /* LIST: the name of the member that holds the rows */
+  size_t max_row, max_depth;
+  const cfi_scan_path *path; /* the best; tests choose */
+  cfi_buf envelope; /* LIST: without the rows and without white space */
+  /* private to frame.c from here on */
+  int member;    /* LIST: which part of a member of the envelope is read */
+  size_t outer;  /* depth within the envelope */
+  cfi_scan scan; /* within the row */
+  cfi_row_places places;
 } cfi_frame;
 
 void cfi_frame_init(cfi_frame *f, const cfi_alloc *alloc, size_t max_row,

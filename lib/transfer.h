@@ -19,16 +19,12 @@ typedef struct cfi_sockets {
 } cfi_sockets;
 
 typedef struct cfi_transfer {
-  const cfi_alloc *alloc;
-  CURLM **multi; /* the loop's, which it makes anew after trouble */
-  CURL *easy;    /* NULL until the first request */
-  CURLSH **pool; /* shared with other transfers; may change before start */
-  cfi_sockets sockets;
+  /* what bytes that come touch, together */
   changefeed *feed;
   cfi_lane *lane; /* of the feed */
-  struct curl_slist *headers;
-  struct curl_slist *last_plain; /* those behind it are for one origin only */
-  bool active;                   /* added to multi */
+  cfi_sockets sockets;
+  bool moving;    /* this answer is a redirect that is followed */
+  bool active;    /* added to multi */
   bool crowded;   /* of many feeds: takes little memory; set before start */
   bool alone;     /* on a connection that is used for nothing else; likewise */
   bool refused;   /* the feed had no room: libcurl is paused */
@@ -37,9 +33,15 @@ typedef struct cfi_transfer {
   bool connected; /* the request went out once */
   bool head_noted;
   bool held_back; /* not twice, for the rate limit's sake */
-  bool moving;    /* this answer is a redirect that is followed */
   bool foreign;   /* on another origin than the request was for */
   unsigned moves;
+
+  const cfi_alloc *alloc;
+  CURLM **multi; /* the loop's, which it makes anew after trouble */
+  CURL *easy;    /* NULL until the first request */
+  CURLSH **pool; /* shared with other transfers; may change before start */
+  struct curl_slist *headers;
+  struct curl_slist *last_plain; /* those behind it are for one origin only */
   char text[CURL_ERROR_SIZE];
 } cfi_transfer;
 
