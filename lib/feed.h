@@ -255,6 +255,8 @@ void cfi_feed_note_head(changefeed *f, cfi_lane *l, const cfi_head *head);
    unblock. fail is set when they cannot be taken at all. */
 bool cfi_feed_receive(changefeed *f, cfi_lane *l, const void *data, size_t len,
                       bool *fail);
+/* Does what came wait for a step? Not a heartbeat and nothing else. */
+bool cfi_feed_has_received(const changefeed *f, const cfi_lane *l);
 void cfi_feed_note_done(changefeed *f, cfi_lane *l, const cfi_outcome *outcome);
 
 /* Does what is due; at most max_rows rows. True: there is more to do now. */

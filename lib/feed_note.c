@@ -118,6 +118,26 @@ static bool receive_reply(cfi_lane *l, const void *data, size_t len) {
          CFI_BUF_OK;
 }
 
+/* A heartbeat of a feed at rest: counted on the spot, since nothing else would
+   follow. Whatever else is the case is left to the step. */
+static bool receive_beat(changefeed *f, const cfi_lane *l, const char *data,
+                         size_t len) {
+  cfi_frame_item item;
+
+  if (len != 1 || *data != '\n' || l != &f->main || f->queue.block != NULL ||
+      f->frame.pos != 0 || f->frame.mode != CFI_FRAME_LINES || f->ending ||
+      f->body_fault || f->tail || f->held_count != 0 ||
+      !cfi_feed_may_deliver(f) || cfi_frame_inside(&f->frame))
+    return false;
+  if (cfi_frame_next(&f->frame, data, len, &item) != CFI_FRAME_MORE ||
+      cfi_frame_unneeded(&f->frame) != len)
+    return false;
+  cfi_frame_dropped(&f->frame, len);
+  f->stats.heartbeats += f->frame.beats - f->beats_seen;
+  f->beats_seen = f->frame.beats;
+  return true;
+}
+
 bool cfi_feed_receive(changefeed *f, cfi_lane *l, const void *data, size_t len,
                       bool *fail) {
   size_t limit;
@@ -133,6 +153,11 @@ bool cfi_feed_receive(changefeed *f, cfi_lane *l, const void *data, size_t len,
   }
   if (f->tail) /* after the last word only white space may come */
     return true;
+  if (receive_beat(f, l, data, len)) {
+    f->request_bytes += len;
+    f->stats.bytes += len;
+    return true;
+  }
   /* A first piece is taken whatever its length, so there may be more in the
      queue than its limit. */
   if (f->lent || (f->queue.len != 0 && (f->queue.len >= f->queue_limit ||
@@ -149,6 +174,10 @@ bool cfi_feed_receive(changefeed *f, cfi_lane *l, const void *data, size_t len,
   f->request_bytes += len;
   f->stats.bytes += len;
   return true;
+}
+
+bool cfi_feed_has_received(const changefeed *f, const cfi_lane *l) {
+  return !cfi_lane_asks_rows(l) || l->status != 200 || f->queue.len != 0;
 }
 
 void cfi_feed_note_done(changefeed *f, cfi_lane *l,

@@ -149,7 +149,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
   if (t->moving)
     return size * count;
   if (cfi_feed_receive(t->feed, t->lane, data, size * count, &fail)) {
-    t->sockets.noted(t->feed);
+    if (cfi_feed_has_received(t->feed, t->lane))
+      t->sockets.noted(t->feed);
     return size * count;
   }
   if (fail) {

@@ -3,6 +3,7 @@
  * the body. And one that has nothing to do keeps none of what it took.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "support/failing.h"
 #include "support/unit.h"
@@ -90,12 +91,77 @@ START_TEST(test_feed_steady_heartbeats_give_memory_back) {
 }
 END_TEST
 
+static bool received(const char *text) {
+  bool fail;
+
+  ck_assert(cfi_feed_receive(w.feed, &w.feed->main, text, strlen(text), &fail));
+  return cfi_feed_has_received(w.feed, &w.feed->main);
+}
+
+/* Ten thousand feeds have nothing but these to do. */
+START_TEST(test_feed_steady_heartbeat_at_rest_needs_no_step) {
+  uint64_t beats, bytes;
+  size_t calls;
+
+  open_counted();
+  ck_assert(cft_world_body(&w, "\n"));
+  calls = memory.calls;
+  beats = w.feed->stats.heartbeats;
+  bytes = w.feed->stats.bytes;
+  for (int i = 1; i <= 5; i++) {
+    w.now_ms += 10000;
+    ck_assert(!received("\n"));
+    ck_assert_uint_eq(w.feed->stats.heartbeats - beats, (unsigned)i);
+    ck_assert_uint_eq(w.feed->stats.bytes - bytes, (unsigned)i);
+    /* And the silence is over all the same. */
+    ck_assert_int_eq(cfi_feed_deadline(w.feed), w.now_ms + 15000);
+  }
+  ck_assert_uint_eq(memory.calls, calls);
+  /* The row behind them is read as ever. */
+  ck_assert(received("{\"seq\":\"6-b\",\"id\":\"a\","));
+  ck_assert(received("\n"));
+  ck_assert(received("\"changes\":[{\"rev\":\"1-a\"}]}\n"));
+  cft_world_settle(&w);
+  ck_assert_uint_eq(w.rows, 1);
+  ck_assert_str_eq(w.row[0].seq, "6-b");
+  cft_world_close(&w);
+  ck_assert_uint_eq(memory.live, 0);
+}
+END_TEST
+
+/* What would not be read now waits for a step, a heartbeat too. */
+START_TEST(test_feed_steady_heartbeat_waits_like_all_else) {
+  open_counted();
+  ck_assert(cft_world_body(&w, "\n"));
+  ck_assert(received("\n\n"));
+  cft_world_settle(&w);
+  ck_assert(!received("\n"));
+  w.feed->verified = false; /* whose response is it? */
+  ck_assert(received("\n"));
+  w.feed->verified = true;
+  cft_world_settle(&w);
+  ck_assert(!received("\n"));
+  atomic_store(&w.feed->paused, true);
+  ck_assert(received("\n"));
+  atomic_store(&w.feed->paused, false);
+  cft_world_settle(&w);
+  ck_assert(!received("\n"));
+  ck_assert(received("<"));
+  cft_world_settle(&w);
+  ck_assert_int_eq(w.last_code, CHANGEFEED_ERR_PROTOCOL);
+  cft_world_close(&w);
+  ck_assert_uint_eq(memory.live, 0);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("feed_steady");
   TCase *steady = tcase_create("steady");
 
   tcase_add_test(steady, test_feed_steady_rows_cost_no_allocation);
   tcase_add_test(steady, test_feed_steady_heartbeats_give_memory_back);
+  tcase_add_test(steady, test_feed_steady_heartbeat_at_rest_needs_no_step);
+  tcase_add_test(steady, test_feed_steady_heartbeat_waits_like_all_else);
   suite_add_tcase(suite, steady);
   return cft_run(suite);
 }
