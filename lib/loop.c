@@ -211,12 +211,13 @@ int cfi_loop_new(changefeed_loop **out, const changefeed_allocator *allocator) {
 void cfi_loop_free(changefeed_loop *loop) {
   cfi_alloc alloc = loop->alloc;
 
-  while (loop->first != NULL)
-    cfi_loop_destroy(loop->first, !loop->abandoned);
+  while (loop->member_count != 0)
+    cfi_loop_destroy(loop->members[loop->member_count - 1], !loop->abandoned);
   cfi_loop_close_commons(loop);
   drop_multis(loop);
   cfi_driver_free(loop->driver);
-  cfi_free(&alloc, loop->heap);
+  cfi_free(&alloc, loop->members);
+  cfi_heap_free(&loop->heap, &alloc);
   cfi_free(&alloc, loop->sockets);
   cfi_free(&alloc, loop);
 }
@@ -248,6 +249,7 @@ static void socket_action(cfi_multi *m, curl_socket_t fd, int mask) {
   changefeed_loop *loop = m->loop;
   int running;
 
+  m->acted = true;
   if (m->curl == NULL ||
       curl_multi_socket_action(m->curl, fd, mask, &running) !=
           CURLM_OUT_OF_MEMORY)
@@ -289,6 +291,9 @@ static void finish_transfers(cfi_multi *m) {
   CURLMsg *message;
   int left;
 
+  if (!m->acted)
+    return;
+  m->acted = false;
   while (m->curl != NULL &&
          (message = curl_multi_info_read(m->curl, &left)) != NULL) {
     CURLcode code = message->data.result;
@@ -308,8 +313,8 @@ static int wait_ms(const changefeed_loop *loop, int timeout_ms) {
 
   if (loop->ready != NULL || atomic_load(&loop->mail) != NULL)
     return 0;
-  if (loop->heap_count != 0 && loop->heap[0]->heap_ms < due)
-    due = loop->heap[0]->heap_ms;
+  if (cfi_heap_first_ms(&loop->heap) < due)
+    due = cfi_heap_first_ms(&loop->heap);
   for (int i = 0; i < CFI_MULTIS; i++)
     if (loop->multis[i].due_ms < due)
       due = loop->multis[i].due_ms;

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "driver.h"
+#include "loop_heap.h"
 #include "transfer.h"
 
 typedef struct cfi_member cfi_member;
@@ -44,6 +45,7 @@ typedef struct cfi_multi {
   changefeed_loop *loop;
   CURLM *curl; /* NULL: not needed yet, or lost for want of memory */
   int64_t due_ms;
+  bool acted; /* transfers may have ended: libcurl did something */
 } cfi_multi;
 
 typedef struct cfi_socket {
@@ -59,12 +61,11 @@ struct changefeed_loop {
   cfi_multi multis[CFI_MULTIS]; /* the first for all but a crowd's streams */
   cfi_driver *driver;
   pid_t owner;
-  cfi_member *first;              /* all feeds */
-  cfi_member *ready, *last_ready; /* those with something to do */
+  cfi_member **members;                   /* all feeds, each at its seat */
+  size_t member_count, member_cap, alive; /* alive: not ended, not failed */
+  cfi_member *ready, *last_ready;         /* those with something to do */
   size_t ready_count;
-  cfi_member **heap; /* by heap_ms, the earliest first */
-  size_t heap_count, heap_cap;
-  size_t member_count, alive; /* alive: not ended, not failed */
+  cfi_heap heap; /* their deadlines, by seat */
   /* In a crowd: connections for short requests, and TLS sessions for streams,
      which have a connection each. NULL: not needed now. */
   CURLSH *commons, *sessions;
@@ -86,19 +87,14 @@ struct changefeed_loop {
 };
 
 struct cfi_member {
+  cfi_transfer main, side;
   changefeed_loop *loop;
   changefeed *feed;
-  cfi_transfer main, side;
-  CURLSH *pool;      /* their connections */
+  size_t seat;
+  CURLSH *pool;      /* the transfers' connections */
   cfi_turn turns[2]; /* of main and side */
-  cfi_member *prev, *next;
   cfi_member *ready_prev, *ready_next;
   bool is_ready, counted_over;
-  int64_t due_ms;
-  /* Its place in the heap may be for an earlier time: a deadline that moves
-     away with each heartbeat moves nothing until that time has come. */
-  int64_t heap_ms;
-  size_t heap_at; /* SIZE_MAX: not in the heap */
   cfi_member *mail_next;
   atomic_bool posted;
 };

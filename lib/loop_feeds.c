@@ -1,5 +1,5 @@
 /*
- * The feeds of a loop: opened, stepped when they are due or told, closed. The
+ * The feeds of a loop: opened, stepped when they are due or told, closed. A
  * heap orders their deadlines, the mail stack takes calls from other threads.
  */
 #include <errno.h>
@@ -19,69 +19,15 @@ enum {
 
 cfi_member *cfi_loop_member(const changefeed *feed) { return feed->host; }
 
-/* ---- the heap of deadlines ---- */
-
-static void place(changefeed_loop *loop, size_t at, cfi_member *m) {
-  loop->heap[at] = m;
-  m->heap_at = at;
-}
-
-static void sift_up(changefeed_loop *loop, size_t at, cfi_member *m) {
-  while (at != 0 && loop->heap[(at - 1) / 2]->heap_ms > m->heap_ms) {
-    place(loop, at, loop->heap[(at - 1) / 2]);
-    at = (at - 1) / 2;
-  }
-  place(loop, at, m);
-}
-
-static void sift_down(changefeed_loop *loop, size_t at, cfi_member *m) {
-  for (;;) {
-    size_t child = at * 2 + 1;
-
-    if (child >= loop->heap_count)
-      break;
-    if (child + 1 < loop->heap_count &&
-        loop->heap[child + 1]->heap_ms < loop->heap[child]->heap_ms)
-      child++;
-    if (loop->heap[child]->heap_ms >= m->heap_ms)
-      break;
-    place(loop, at, loop->heap[child]);
-    at = child;
-  }
-  place(loop, at, m);
-}
-
-static void heap_remove(cfi_member *m) {
-  changefeed_loop *loop = m->loop;
-  size_t at = m->heap_at;
-  cfi_member *last;
-
-  if (at == SIZE_MAX)
-    return;
-  m->heap_at = SIZE_MAX;
-  last = loop->heap[--loop->heap_count];
-  if (last == m)
-    return;
-  sift_up(loop, at, last);
-  sift_down(loop, last->heap_at, last);
-}
-
-/* Room for every member was made when it was opened. */
+/* A place in the heap may be for an earlier time than the deadline, which moves
+   away with each heartbeat: that moves nothing until then. */
 static void set_due(cfi_member *m, int64_t due_ms) {
-  changefeed_loop *loop = m->loop;
+  cfi_heap *heap = &m->loop->heap;
 
-  m->due_ms = due_ms;
-  if (due_ms == CFI_NEVER) {
-    heap_remove(m);
-    return;
-  }
-  if (m->heap_at == SIZE_MAX) {
-    m->heap_ms = due_ms;
-    sift_up(loop, loop->heap_count++, m);
-  } else if (due_ms < m->heap_ms) {
-    m->heap_ms = due_ms;
-    sift_up(loop, m->heap_at, m);
-  }
+  if (due_ms == CFI_NEVER)
+    cfi_heap_remove(heap, m->seat);
+  else if (due_ms < cfi_heap_at(heap, m->seat))
+    cfi_heap_set(heap, m->seat, due_ms);
 }
 
 /* ---- ready feeds ---- */
@@ -146,24 +92,26 @@ void cfi_loop_take_mail(changefeed_loop *loop) {
 }
 
 void cfi_loop_wake_due(changefeed_loop *loop) {
-  while (loop->heap_count != 0 && loop->heap[0]->heap_ms <= loop->now_ms) {
-    cfi_member *m = loop->heap[0];
+  cfi_heap *heap = &loop->heap;
 
-    if (m->due_ms > loop->now_ms) {
-      m->heap_ms = m->due_ms;
-      sift_down(loop, 0, m);
+  while (cfi_heap_first_ms(heap) <= loop->now_ms) {
+    cfi_member *m = loop->members[heap->entries[0].who];
+    int64_t due_ms = cfi_feed_deadline(m->feed);
+
+    if (due_ms > loop->now_ms && due_ms != CFI_NEVER) {
+      cfi_heap_set(heap, m->seat, due_ms);
       continue;
     }
-    heap_remove(m);
-    m->due_ms = CFI_NEVER;
-    cfi_loop_make_ready(m);
+    cfi_heap_remove(heap, m->seat);
+    if (due_ms <= loop->now_ms)
+      cfi_loop_make_ready(m);
   }
 }
 
 void cfi_loop_end_requests(changefeed_loop *loop) {
-  for (cfi_member *m = loop->first; m != NULL; m = m->next) {
-    cfi_transfer_starved(&m->main);
-    cfi_transfer_starved(&m->side);
+  for (size_t i = 0; i < loop->member_count; i++) {
+    cfi_transfer_starved(&loop->members[i]->main);
+    cfi_transfer_starved(&loop->members[i]->side);
   }
 }
 
@@ -357,29 +305,40 @@ static void init_transfers(cfi_member *m) {
                     &sockets);
 }
 
-static bool reserve_heap(changefeed_loop *loop) {
-  size_t cap = loop->heap_cap != 0 ? loop->heap_cap * 2 : 8;
+static bool reserve_seat(changefeed_loop *loop) {
+  size_t cap = loop->member_cap != 0 ? loop->member_cap * 2 : 8;
   void *p;
 
-  if (loop->member_count < loop->heap_cap)
+  if (!cfi_heap_reserve(&loop->heap, &loop->alloc, loop->member_count + 1))
+    return false;
+  if (loop->member_count < loop->member_cap)
     return true;
-  p = cfi_resize(&loop->alloc, loop->heap, cap, sizeof(cfi_member *));
+  p = cfi_resize(&loop->alloc, loop->members, cap, sizeof *loop->members);
   if (p == NULL)
     return false;
-  loop->heap = p;
-  loop->heap_cap = cap;
+  loop->members = p;
+  loop->member_cap = cap;
   return true;
 }
 
-static void link_member(changefeed_loop *loop, cfi_member *m) {
-  m->next = loop->first;
-  if (loop->first != NULL)
-    loop->first->prev = m;
-  loop->first = m;
-  loop->member_count++;
+static void seat_member(changefeed_loop *loop, cfi_member *m) {
+  m->seat = loop->member_count++;
+  loop->members[m->seat] = m;
   loop->alive++;
   cfi_loop_make_ready(m);
   cfi_driver_wake(loop->driver);
+}
+
+/* The last one takes the seat. */
+static void unseat_member(changefeed_loop *loop, cfi_member *m) {
+  cfi_member *last = loop->members[--loop->member_count];
+
+  cfi_heap_remove(&loop->heap, m->seat);
+  cfi_heap_renumber(&loop->heap, last->seat, m->seat);
+  loop->members[m->seat] = last;
+  last->seat = m->seat;
+  if (!m->counted_over)
+    loop->alive--;
 }
 
 int cfi_loop_open(changefeed_loop *loop, const changefeed_options *options,
@@ -391,14 +350,12 @@ int cfi_loop_open(changefeed_loop *loop, const changefeed_options *options,
   if (rc != CHANGEFEED_OK)
     return rc;
   m = cfi_calloc(&loop->alloc, 1, sizeof *m);
-  if (m == NULL || !reserve_heap(loop)) {
+  if (m == NULL || !reserve_seat(loop)) {
     cfi_free(&loop->alloc, m);
     return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
   }
   cfi_loop_refresh(loop);
   m->loop = loop;
-  m->heap_at = SIZE_MAX;
-  m->due_ms = CFI_NEVER;
   m->turns[0].member = m->turns[1].member = m;
   atomic_init(&m->posted, false);
   config.world = (cfi_world){world_start, world_cancel, world_unblock, m};
@@ -414,7 +371,7 @@ int cfi_loop_open(changefeed_loop *loop, const changefeed_options *options,
   m->main.feed = m->side.feed = m->feed;
   m->main.lane = &m->feed->main;
   m->side.lane = &m->feed->side;
-  link_member(loop, m);
+  seat_member(loop, m);
   *out = m->feed;
   return CHANGEFEED_OK;
 }
@@ -428,16 +385,7 @@ void cfi_loop_destroy(cfi_member *m, bool save) {
     loop->awaited = NULL;
   cfi_loop_take_mail(loop); /* else it might be on the stack */
   unready(m);
-  heap_remove(m);
-  if (m->prev != NULL)
-    m->prev->next = m->next;
-  else
-    loop->first = m->next;
-  if (m->next != NULL)
-    m->next->prev = m->prev;
-  loop->member_count--;
-  if (!m->counted_over)
-    loop->alive--;
+  unseat_member(loop, m);
   cfi_feed_free(m->feed, save);
   free_transfers(m);
   look_after_commons(loop);

@@ -38,7 +38,7 @@ void soak_samples_take(soak_samples *s, const changefeed_loop *loop) {
   s->all[s->count++] = (soak_sample){.rss = cft_rss_bytes(getpid()),
                                      .descriptors = cft_fd_count(getpid()),
                                      .threads = soak_threads(),
-                                     .timers = loop->heap_count,
+                                     .timers = loop->heap.count,
                                      .sockets = loop->socket_count};
 }
 
