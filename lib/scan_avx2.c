@@ -55,14 +55,20 @@ BLOCK_INLINE struct block look(const char *p) {
   return b;
 }
 
+BLOCK_INLINE __m256i stops(__m256i v) {
+  return _mm256_or_si256(_mm256_or_si256(_mm256_cmpeq_epi8(v, all('"')),
+                                         _mm256_cmpeq_epi8(v, all('\\'))),
+                         controls(v));
+}
+
+BLOCK_INLINE bool is_plain(const char *p) {
+  return !any(stops(load(p)), stops(load(p + 32)));
+}
+
 BLOCK_INLINE struct text look_at_text(const char *p) {
   __m256i v = load(p);
-  __m256i stops =
-      _mm256_or_si256(_mm256_or_si256(_mm256_cmpeq_epi8(v, all('"')),
-                                      _mm256_cmpeq_epi8(v, all('\\'))),
-                      controls(v));
 
-  return (struct text){(unsigned)_mm256_movemask_epi8(stops),
+  return (struct text){(unsigned)_mm256_movemask_epi8(stops(v)),
                        (unsigned)_mm256_movemask_epi8(v)};
 }
 

@@ -4,6 +4,8 @@
  * functions, and behind it what depends on the processor:
  *
  *   struct block look(const char *p)       what the 64 bytes at p are
+ *   bool is_plain(const char *p)           are they nothing a string may end
+ *                                          or go wrong with
  *   struct text look_at_text(const char *p) and of the TEXT bytes
  *   uint64_t below_xor(uint64_t bits)      bit i: parity of bits 0 to i
  *   size_t count(uint64_t bits)            how many are set
@@ -19,7 +21,8 @@
 
 #include "scan_paths.h"
 
-enum { BLOCK = 64 };
+/* LONG_STRING: so many blocks of a string in a row promise more of them. */
+enum { BLOCK = 64, LONG_STRING = 4 };
 
 /* All of a path is one loop that keeps its state in registers. */
 #define BLOCK_INLINE BLOCK_TARGET static inline __attribute__((always_inline))
@@ -35,6 +38,7 @@ struct text {
 };
 
 BLOCK_INLINE struct block look(const char *p);
+BLOCK_INLINE bool is_plain(const char *p);
 BLOCK_INLINE struct text look_at_text(const char *p);
 BLOCK_INLINE uint64_t below_xor(uint64_t bits);
 BLOCK_INLINE size_t count(uint64_t bits);
@@ -46,7 +50,8 @@ struct walk {
   uint64_t escaped; /* 1 or 0 */
 };
 
-typedef enum step { STEP_ON, STEP_END, STEP_ODD } step;
+/* PLAIN: as ON, and the block was nothing but a piece of a string. */
+typedef enum step { STEP_ON, STEP_PLAIN, STEP_END, STEP_ODD } step;
 
 /* Which of the backslashes escape the byte behind them: each second one of a
    run, counted from its begin. Adding at the begins of runs carries through
@@ -115,7 +120,7 @@ BLOCK_INLINE step one_block(struct walk *w, size_t max_depth, bool one_line,
   }
   w->string = 0 - (string >> 63);
   w->escaped = escape >> (n - 1) & 1;
-  return result;
+  return (b.quote | b.backslash) == 0 && string != 0 ? STEP_PLAIN : result;
 }
 
 /* A block the portable way. */
@@ -129,11 +134,22 @@ odd_block(cfi_scan *s, const struct walk *w, size_t max_depth, bool one_line,
   return cfi_scan_portable.object(s, max_depth, one_line, data, len, at);
 }
 
+/* Within a string, as many blocks as are nothing but a piece of it: this goes
+   as fast as memory does. Not inlined, or its registers would be missing where
+   strings are short. */
+BLOCK_TARGET static __attribute__((noinline)) size_t
+skip_plain_blocks(const char *data, size_t len, size_t at) {
+  while (len - at >= BLOCK && is_plain(data + at))
+    at += BLOCK;
+  return at;
+}
+
 BLOCK_TARGET static cfi_scan_result by_blocks(cfi_scan *s, size_t max_depth,
                                               bool one_line, const char *data,
                                               size_t len, size_t *pos) {
   struct walk w = {s->depth, s->inner, 0 - (uint64_t)s->in_string, s->escaped};
   size_t at = *pos;
+  unsigned plain = 0;
 
   while (at < len) {
     size_t n = len - at < BLOCK ? len - at : BLOCK;
@@ -168,6 +184,9 @@ BLOCK_TARGET static cfi_scan_result by_blocks(cfi_scan *s, size_t max_depth,
     } else {
       at += n;
     }
+    plain = result == STEP_PLAIN ? plain + 1 : 0;
+    if (__builtin_expect(plain == LONG_STRING, 0))
+      at = skip_plain_blocks(data, len, at);
     w = next;
   }
   *s = (cfi_scan){w.depth, w.inner, w.string != 0, w.escaped != 0};

@@ -62,6 +62,13 @@ BLOCK_INLINE uint8x16_t stops(uint8x16_t v) {
       vcltq_u8(v, vdupq_n_u8(0x20)));
 }
 
+BLOCK_INLINE bool is_plain(const char *p) {
+  uint8x16_t low = vorrq_u8(stops(load(p)), stops(load(p + 16)));
+  uint8x16_t high = vorrq_u8(stops(load(p + 32)), stops(load(p + 48)));
+
+  return vmaxvq_u8(vorrq_u8(low, high)) == 0;
+}
+
 BLOCK_INLINE struct text look_at_text(const char *p) {
   const uint8x16_t high = vdupq_n_u8(0x80);
   uint8x16_t v[4];

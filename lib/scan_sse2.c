@@ -76,13 +76,21 @@ BLOCK_INLINE struct block look(const char *p) {
   return b;
 }
 
-BLOCK_INLINE struct text look_at_text(const char *p) {
-  __m128i v = load(p);
-  __m128i stops = _mm_or_si128(
+BLOCK_INLINE __m128i stops(__m128i v) {
+  return _mm_or_si128(
       _mm_or_si128(_mm_cmpeq_epi8(v, all('"')), _mm_cmpeq_epi8(v, all('\\'))),
       controls(v));
+}
 
-  return (struct text){bits(stops), bits(v)};
+BLOCK_INLINE bool is_plain(const char *p) {
+  return bits(or4(stops(load(p)), stops(load(p + 16)), stops(load(p + 32)),
+                  stops(load(p + 48)))) == 0;
+}
+
+BLOCK_INLINE struct text look_at_text(const char *p) {
+  __m128i v = load(p);
+
+  return (struct text){bits(stops(v)), bits(v)};
 }
 
 BLOCK_INLINE uint64_t below_xor(uint64_t value) {

@@ -119,6 +119,25 @@ START_TEST(test_scan_sees_every_byte_at_every_place_of_a_string) {
 }
 END_TEST
 
+/* After some blocks of a string the paths look for its end alone. */
+START_TEST(test_scan_sees_every_special_byte_deep_in_a_long_string) {
+  enum { LEN = 64 * 9 + 5 };
+  static const char specials[] = "\"\\\n\x1f{]a\xff";
+
+  for (const char *c = specials; *c != '\0'; c++)
+    for (size_t at = 64 * 3; at < LEN - 2; at++) {
+      char text[LEN];
+
+      memset(text, 'a', LEN);
+      memcpy(text, "{\"", 2);
+      memcpy(text + LEN - 2, "\"}", 2);
+      text[at] = *c;
+      for (size_t piece = LEN - 1 - at % 64; piece <= LEN; piece += at % 64 + 1)
+        compare(text, LEN, piece, false);
+    }
+}
+END_TEST
+
 START_TEST(test_scan_sees_every_byte_outside_of_strings) {
   for (int c = 0; c < 256; c++)
     for (int one_line = 0; one_line < 2; one_line++) {
@@ -255,6 +274,7 @@ int main(void) {
 
   tcase_add_test(scan, test_scan_has_a_portable_path_and_the_best_is_the_last);
   tcase_add_test(scan, test_scan_sees_every_byte_at_every_place_of_a_string);
+  tcase_add_test(scan, test_scan_sees_every_special_byte_deep_in_a_long_string);
   tcase_add_test(scan, test_scan_sees_every_byte_outside_of_strings);
   tcase_add_test(scan, test_scan_agrees_on_random_bytes);
   tcase_add_test(scan, test_scan_agrees_on_objects_that_end);
