@@ -8,7 +8,7 @@
 
 #include "str.h"
 
-enum { MIN_CAP = 256 };
+enum { MIN_CAP = 256, LITTLE = 16 };
 /* cap of a builder that has failed: nothing is added any more */
 static const size_t FAILED = SIZE_MAX;
 
@@ -46,6 +46,12 @@ static int make_room(cfi_buf *b, size_t len, size_t limit) {
     return CFI_BUF_NOMEM;
   if (need > limit)
     return CFI_BUF_FULL;
+  /* Little that is left goes to the front: the memory in use stays as small as
+     it can, and in the processor's cache. */
+  if (b->start / LITTLE > b->len) {
+    memcpy(b->block, b->block + b->start, b->len);
+    b->start = 0;
+  }
   if (b->block != NULL && need <= b->cap - b->start)
     return CFI_BUF_OK;
   /* Moving what is held costs as much as copying it, so it is done where that
