@@ -148,29 +148,12 @@ struct changefeed {
 
   /* the requests under way */
   bool main_waits, side_waits; /* for their turn to ask */
-<<<<<<< ours
   int64_t stream_ms;           /* of the main one */
   bool head_seen;
   int64_t retry_after_ms;              /* the longest of this attempt; -1 */
   unsigned checks;                     /* CFI_CHECKED_..., of this response */
   unsigned check_tokens;               /* taken from the bucket for it */
   uint64_t request_rows, request_news; /* news: no repeats */
-=======
-  int64_t byte_ms, stream_ms;  /* of the main one */
-  int64_t idle_ms;             /* allowed silence */
-  bool head_seen;
-  bool blocked;           /* the queue is full: what comes is refused */
-  bool held_up;           /* what comes is refused until the step was there */
-  size_t turn_bytes;      /* received since then */
-  int64_t retry_after_ms; /* the longest of this attempt; -1 */
-  /* Rows wait until it is known whose they are: asked for after the head of
-     their response has come, so that they cannot be of another history. */
-  bool verified;
-  unsigned checks;       /* CFI_CHECKED_..., of this response */
-  unsigned check_tokens; /* taken from the bucket for it */
-  uint64_t request_rows, request_news, request_bytes; /* news: no repeats */
-  bool tail; /* the feed's last word of this response was read */
->>>>>>> theirs
   int64_t tail_ms;
   bool asked_timeout;  /* live response that ends by itself when idle */
   cfi_buf asked_since; /* its since */
@@ -427,8 +410,6 @@ void cfi_feed_clear_rows(changefeed *f);
 int64_t cfi_feed_batch_due_ms(const changefeed *f);
 
 void cfi_feed_drop_front(changefeed *f);
-/* The step is through with what is there: the connection may bring more. */
-void cfi_feed_end_turn(changefeed *f);
 bool cfi_feed_body_over(const changefeed *f);
 void cfi_feed_body_fault(changefeed *f, int code, const char *what,
                          const char *detail);
@@ -447,8 +428,9 @@ void cfi_feed_taken(changefeed *f, size_t count);
 /* Notes the place behind the rows taken so far: before it is looked at, and
    before their texts go. */
 void cfi_feed_settle(changefeed *f);
-/* The flags of a row that is about to be delivered. */
-unsigned cfi_feed_judge(changefeed *f, cfi_held *held);
+/* When a row is held, and when it is delivered. */
+void cfi_feed_judge(changefeed *f, cfi_held *held);
+void cfi_feed_judge_repeat(changefeed *f, cfi_held *held);
 void cfi_feed_end_repeats(changefeed *f);
 
 /* feed_position.c */
