@@ -7,7 +7,8 @@ include(CMakePackageConfigHelpers)
 set(changefeed_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/changefeed")
 set(changefeed_generated "${CMAKE_CURRENT_BINARY_DIR}/package")
 
-install(FILES include/changefeed/changefeed.h include/changefeed/export.h
+install(FILES include/changefeed/changefeed.h include/changefeed/mirror.h
+              include/changefeed/export.h
               "${CMAKE_CURRENT_BINARY_DIR}/include/changefeed/version.h"
         DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/changefeed")
 

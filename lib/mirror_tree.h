@@ -81,6 +81,9 @@ const cfi_tree_view *cfi_tree_acquire(cfi_tree *t);
 /* [any thread]; frees nothing itself, the writer's next publish does. */
 void cfi_tree_release(cfi_tree *t, const cfi_tree_view *v);
 
+/* Whose version it is. */
+cfi_tree *cfi_tree_of(const cfi_tree_view *v);
+
 bool cfi_tree_view_find(const cfi_tree_view *v, changefeed_str id,
                         cfi_tree_entry *out);
 uint64_t cfi_tree_view_count(const cfi_tree_view *v);

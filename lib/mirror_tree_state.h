@@ -15,6 +15,7 @@ struct cfi_tree_view {
   atomic_size_t released; /* by so many readers */
   size_t acquired; /* by so many, known when it is not current any more */
   unsigned index;
+  cfi_tree *tree; /* whose it is */
   bool held; /* it has a count of root */
 };
 

@@ -52,6 +52,8 @@ void cfi_tree_release(cfi_tree *t, const cfi_tree_view *v) {
   atomic_fetch_add_explicit(&view->released, 1, memory_order_release);
 }
 
+cfi_tree *cfi_tree_of(const cfi_tree_view *v) { return v->tree; }
+
 bool cfi_tree_view_find(const cfi_tree_view *v, changefeed_str id,
                         cfi_tree_entry *out) {
   if (id.data == NULL)
@@ -106,6 +108,7 @@ static bool more_views(cfi_tree *t) {
     return false;
   for (unsigned i = 0; i < chunk_size(chunk); i++) {
     views[i].index = room + i;
+    views[i].tree = t;
     atomic_init(&views[i].released, 0);
   }
   t->chunk[chunk] = views;

@@ -8,13 +8,19 @@ trap 'rm -rf "$work"' EXIT
 cat >"$work/alone.c" <<'EOF'
 #include "changefeed/changefeed.h"
 #include "changefeed/changefeed.h"
+#include "changefeed/mirror.h"
+#include "changefeed/mirror.h"
 
 extern int use(void);
 
 int use(void) {
+  changefeed_mirror_config config = CHANGEFEED_MIRROR_CONFIG_INIT;
+  changefeed_mirror_stats stats = CHANGEFEED_MIRROR_STATS_INIT;
   changefeed_str text = {"abc", 3};
   changefeed_options *options = NULL;
 
+  if (config.size != sizeof config || stats.size != sizeof stats)
+    return CHANGEFEED_ERR_INVALID;
   if (changefeed_version_num() < CHANGEFEED_VERSION_NUM)
     return CHANGEFEED_ERR_INVALID;
   if (changefeed_options_new(&options) != CHANGEFEED_OK)

@@ -42,7 +42,7 @@ quietly "$cmake" --install "$CFT_BINARY_DIR" --prefix "$work/first"
 mv "$work/first" "$work/moved" || exit 1
 prefix=$work/moved
 
-for file in changefeed.h export.h version.h; do
+for file in changefeed.h mirror.h export.h version.h; do
   [ -f "$prefix/include/changefeed/$file" ] || die "$file is not installed"
 done
 pc=$(find "$prefix" -name changefeed.pc)

@@ -54,7 +54,7 @@ if [ -n "${CFT_SHARED:-}" ]; then
   awk '/^CHANGEFEED_EXTERN/ { on = 1 }
     on { text = text " " $0 }
     on && /;/ { print text; text = ""; on = 0 }' \
-    "$CFT_SOURCE_DIR"/include/changefeed/changefeed.h |
+    "$CFT_SOURCE_DIR"/include/changefeed/*.h |
     grep -oE '(^|[ *])changefeed_[a-z0-9_]+ *\(' | tr -d ' *(' | sort -u \
     >"$work/declared"
   [ -s "$work/declared" ] ||
