@@ -29,6 +29,7 @@ done
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 root=$PWD
 failed=()
+shaky=()
 
 say() { printf '== %s\n' "$*"; }
 
@@ -107,6 +108,25 @@ if [ "$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 0)" -gt 28 ] &&
   steady=(setarch "$(uname -m)" -R)
 fi
 
+# The names of the tests that failed in the last run of a preset.
+failed_tests() {
+  cut -d: -f2 "build/$1/Testing/Temporary/LastTestsFailed.log" 2>/dev/null
+}
+
+# A few tests bound how long something may take, and the tests run beside each
+# other on a machine that may do other things: what failed so runs once more,
+# alone. A fault of the code fails there too; what does not is told as shaky, in
+# the last lines.
+run_again() {
+  local preset=$1 names
+  mapfile -t names < <(failed_tests "$preset")
+  [ "${#names[@]}" -ge 1 ] && [ "${#names[@]}" -le 3 ] || return 1
+  say "$preset: once more, alone: ${names[*]}"
+  "${steady[@]}" ctest --preset "$preset" --rerun-failed --output-on-failure ||
+    return 1
+  shaky+=("${names[@]/#/$preset }")
+}
+
 # Runs a preset's tests; a failure is remembered, and told at the end.
 run_tests() {
   local preset=$1
@@ -114,7 +134,8 @@ run_tests() {
   say "$preset: tests"
   # Most of a test's time is waiting for what is late on purpose.
   "${steady[@]}" ctest --preset "$preset" --parallel $((2 * $(nproc))) "$@" \
-    "${ctest_arguments[@]}" || failed+=("the tests of preset $preset")
+    "${ctest_arguments[@]}" || run_again "$preset" ||
+    failed+=("the tests of preset $preset")
 }
 
 check_format() {
@@ -166,4 +187,7 @@ if [ "$quick" -eq 0 ]; then
 fi
 run_tests dev
 
+[ "${#shaky[@]}" -eq 0 ] ||
+  say "SHAKY, failed beside others and passed alone: $(IFS=';' &&
+    echo "${shaky[*]}")"
 [ "${#failed[@]}" -eq 0 ] || die "$(IFS=';' && echo "${failed[*]}")"
