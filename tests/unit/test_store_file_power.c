@@ -7,6 +7,7 @@
 
 #include "support/unit.h"
 #include "unit/power_calls.h"
+#include "unit/power_files.h"
 #include "unit/store_records.h"
 
 enum { SAVES = 4, STARTS = 256, MEMORY = 1 << 16 };
@@ -27,67 +28,6 @@ static void setup(void) {
 static void teardown(void) {
   disk = NULL;
   scratch_end(&dir);
-}
-
-/* scratch_write for thousands of files: each ck_assert writes to a file of its
-   own. */
-static void put_file(const char *name, const power_content *content) {
-  FILE *file = fopen(scratch_path(&dir, name), "wb");
-  bool ok = file != NULL &&
-            fwrite(content->data, 1, content->len, file) == content->len;
-
-  if (file == NULL || fclose(file) != 0 || !ok)
-    ck_abort_msg("cannot write %s", name);
-}
-
-/* Makes the directory what the state says. The lock is away too: to cut an old
-   one is slow. */
-static void put_on_disk(power_disk *d, const power_state *s) {
-  (void)unlink(scratch_path(&dir, "feed.pos.lock"));
-  for (int i = 0; i < POWER_NAMES; i++) {
-    const char *name = power_name_text(d, i);
-    char first[600];
-    int k = 0;
-
-    if (name[0] == '\0')
-      continue;
-    (void)unlink(scratch_path(&dir, name));
-    if (s->file[i] < 0)
-      continue;
-    while (s->file[k] != s->file[i])
-      k++;
-    if (k == i) {
-      put_file(name, s->content[i]);
-      continue;
-    }
-    (void)snprintf(first, sizeof first, "%s/%s", dir.path,
-                   power_name_text(d, k));
-    if (link(first, scratch_path(&dir, name)) != 0)
-      ck_abort_msg("cannot link %s", name);
-  }
-}
-
-/* Had the store used a call that is not recorded, it would be seen here. */
-static void assert_recorded(power_disk *d) {
-  power_state now;
-
-  power_look(d, &now);
-  for (int i = 0; i < POWER_NAMES; i++) {
-    const char *name = power_name_text(d, i);
-    char data[POWER_FILE_MAX + 1];
-    size_t len;
-
-    if (name[0] == '\0')
-      continue;
-    ck_assert_msg(scratch_exists(&dir, name) == (now.content[i] != NULL),
-                  "%s was changed by a call that is not recorded", name);
-    if (now.content[i] == NULL)
-      continue;
-    len = scratch_read(&dir, name, data, sizeof data);
-    ck_assert_msg(len == now.content[i]->len &&
-                      memcmp(data, now.content[i]->data, len) == 0,
-                  "%s was written by a call that is not recorded", name);
-  }
 }
 
 /* ---- what is read after a cut ---- */
@@ -146,7 +86,7 @@ static int64_t read_state(power_disk *d, const power_state *s,
     return memory[slot].number;
   if (states_read >= MEMORY / 2)
     ck_abort_msg("there are more states than this test remembers");
-  put_on_disk(d, s);
+  power_put(d, s, &dir);
   memory[slot].hash = hash;
   memory[slot].number = load_number(error);
   states_read++;
@@ -248,7 +188,7 @@ static int save_and_cut(power_disk *d, const power_state *from, int refuse,
   int made;
   run r = {d, 0, 0, 0, go_on};
 
-  put_on_disk(d, from);
+  power_put(d, from, &dir);
   power_begin(d, from);
   store = must_open(path);
   begun[0] = done[0] = (int64_t)must_load(store, &warning);
@@ -268,7 +208,7 @@ static int save_and_cut(power_disk *d, const power_state *from, int refuse,
     end[i] = power_length(d);
     ck_assert_msg(rc == CHANGEFEED_OK || refuse != 0, "%s", error.text);
     done[i] = rc == CHANGEFEED_OK ? begun[i] : done[i - 1];
-    assert_recorded(d);
+    power_assert_recorded(d, &dir);
   }
   made = calls.calls;
   cfi_store_file_close(store);
