@@ -191,6 +191,8 @@ bool cfi_feed_step(changefeed *f, unsigned max_rows) {
   if (f->closing)
     return false;
   cfi_feed_save_if_due(f);
+  if (budget != 0)
+    cfi_feed_end_turn(f);
   return f->phase != CFI_PHASE_OVER && budget == 0;
 }
 

@@ -89,8 +89,8 @@ struct changefeed {
   bool tail;       /* the feed's last word of this response was read */
   bool ending;     /* that word is read, rows before it may wait */
   bool body_fault; /* the body is not a feed, or holds an error; in error */
-  bool blocked;
-  bool renew; /* end the response at the next row boundary */
+  bool blocked;    /* the queue is full: what comes is refused */
+  bool renew;      /* end the response at the next row boundary */
   bool side_active;
   const atomic_bool *halt; /* while set, no further row is delivered */
   cfi_local *local;        /* checkpoint=couch; else NULL */
@@ -163,6 +163,8 @@ struct changefeed {
 
   /* rows */
   size_t queue_limit;
+  bool held_up;      /* what comes is refused until the step was there */
+  size_t turn_bytes; /* received since then */
   cfi_row_parser *rows;
   cfi_held *held;
   size_t held_cap;
@@ -410,6 +412,8 @@ void cfi_feed_clear_rows(changefeed *f);
 int64_t cfi_feed_batch_due_ms(const changefeed *f);
 
 void cfi_feed_drop_front(changefeed *f);
+/* The step is through with what is there: the connection may bring more. */
+void cfi_feed_end_turn(changefeed *f);
 bool cfi_feed_body_over(const changefeed *f);
 void cfi_feed_body_fault(changefeed *f, int code, const char *what,
                          const char *detail);
@@ -428,9 +432,8 @@ void cfi_feed_taken(changefeed *f, size_t count);
 /* Notes the place behind the rows taken so far: before it is looked at, and
    before their texts go. */
 void cfi_feed_settle(changefeed *f);
-/* When a row is held, and when it is delivered. */
-void cfi_feed_judge(changefeed *f, cfi_held *held);
-void cfi_feed_judge_repeat(changefeed *f, cfi_held *held);
+/* The flags of a row that is about to be delivered. */
+unsigned cfi_feed_judge(changefeed *f, cfi_held *held);
 void cfi_feed_end_repeats(changefeed *f);
 
 /* feed_position.c */

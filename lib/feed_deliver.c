@@ -47,28 +47,28 @@ bool cfi_feed_batch_is_ripe(const changefeed *f, size_t most) {
    place to a '\0' while the callback runs. */
 static void expose(changefeed *f, size_t first, size_t count) {
   char *data = cfi_buf_data(&f->queue);
+  uint64_t ordinal = f->ordinal;
 
   for (size_t i = first; i < first + count; i++) {
     cfi_held *h = &f->held[i];
     changefeed_change *c = &f->changes[i];
+    char *text = data + h->offset;
 
-    cfi_feed_judge_repeat(f, h);
-    c->ordinal = f->ordinal + 1 + (i - first);
+    c->ordinal = ++ordinal;
     c->seq = h->row.seq;
     c->id = h->row.id;
     c->revs = h->row.revs;
     c->rev_count = h->row.rev_count;
-    c->row.data = data + h->offset;
+    c->row.data = text;
     c->row.len = h->len;
-    c->doc.data =
-        h->row.doc_len != 0 ? data + h->offset + h->row.doc_offset : NULL;
+    c->doc.data = h->row.doc_len != 0 ? text + h->row.doc_offset : NULL;
     c->doc.len = h->row.doc_len;
-    c->flags = h->flags;
+    c->flags = cfi_feed_judge(f, h);
     f->change_list[i] = c;
-    f->behind[i] = data[h->offset + h->len];
-    data[h->offset + h->len] = '\0';
+    f->behind[i] = text[h->len];
+    text[h->len] = '\0';
   }
-  atomic_store_explicit(&f->shown, f->ordinal + count, memory_order_relaxed);
+  atomic_store_explicit(&f->shown, ordinal, memory_order_relaxed);
 }
 
 static void unexpose(changefeed *f, size_t first, size_t count) {

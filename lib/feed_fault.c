@@ -20,7 +20,7 @@ void cfi_feed_drop_request(changefeed *f) {
   if (!f->main.done)
     f->world.cancel(f->world.ctx, false);
   f->main.done = true;
-  f->blocked = false;
+  f->blocked = f->held_up = false;
 }
 
 static void count_fault(changefeed *f) {

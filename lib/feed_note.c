@@ -138,6 +138,18 @@ static bool receive_beat(changefeed *f, const cfi_lane *l, const char *data,
   return true;
 }
 
+/* libcurl reads on for as long as there is something to read. So after about as
+   much as it reads at once it is held up, until the step has had its turn: what
+   is received is handled while it is in the processor's cache, and of what
+   libcurl has read and cannot hand over, which it copies aside, there is
+   little. Not where libcurl is not good at being held up. */
+static bool has_had_its_turn(const changefeed *f, size_t len) {
+  size_t most = (size_t)f->set.max_queue_bytes / 32 * 15;
+
+  return f->turn_bytes != 0 && f->turn_bytes + len > most &&
+         f->set.http_version == CFI_HTTP_1_1 && f->set.compression == 0;
+}
+
 bool cfi_feed_receive(changefeed *f, cfi_lane *l, const void *data, size_t len,
                       bool *fail) {
   size_t limit;
@@ -165,12 +177,17 @@ bool cfi_feed_receive(changefeed *f, cfi_lane *l, const void *data, size_t len,
     f->blocked = true;
     return false;
   }
+  if (has_had_its_turn(f, len)) {
+    f->held_up = true;
+    return false;
+  }
   /* The limit also bounds what the queue's growth takes beyond its bytes. */
   limit = len > f->queue_limit ? len : f->queue_limit;
   if (cfi_buf_append(&f->queue, data, len, limit) != CFI_BUF_OK) {
     *fail = l->no_memory = true;
     return false;
   }
+  f->turn_bytes += len;
   f->request_bytes += len;
   f->stats.bytes += len;
   return true;

@@ -109,7 +109,8 @@ static void clear_lane(changefeed *f, cfi_lane *l) {
 static void clear_response(changefeed *f) {
   f->byte_ms = cfi_feed_now(f);
   f->stream_ms = CFI_NEVER;
-  f->blocked = f->head_seen = false;
+  f->blocked = f->held_up = f->head_seen = false;
+  f->turn_bytes = 0;
   f->retry_after_ms = -1;
   f->request_rows = f->request_news = 0;
   f->request_bytes = 0;

@@ -137,7 +137,6 @@ static void hold(changefeed *f, cfi_held *held, const cfi_frame_item *item) {
   held->len = item->len;
   if (f->held_count == 1)
     f->held_ms = cfi_feed_now(f);
-  cfi_feed_judge(f, held);
 }
 
 /* Holds a change, or notes the end or the fault the row is. It is read into the
@@ -234,6 +233,19 @@ static void fill(changefeed *f) {
 
 /* ---- the queue ---- */
 
+/* What was refused may come, if it still fits. */
+static void read_on(changefeed *f) {
+  f->blocked = f->held_up = false;
+  f->byte_ms = cfi_feed_now(f); /* the silence was ours */
+  f->world.unblock(f->world.ctx);
+}
+
+void cfi_feed_end_turn(changefeed *f) {
+  if (f->held_up && !f->blocked)
+    read_on(f);
+  f->turn_bytes = 0; /* what libcurl had read already is not counted */
+}
+
 /* Gives room back to the connection. */
 void cfi_feed_drop_front(changefeed *f) {
   size_t n = cfi_frame_unneeded(&f->frame);
@@ -249,11 +261,8 @@ void cfi_feed_drop_front(changefeed *f) {
   /* In its stride it keeps its size; only what a huge row took goes back. */
   if (f->queue.len == 0)
     cfi_buf_clear(&f->queue, (size_t)f->set.max_queue_bytes);
-  if (!f->blocked || f->queue.len > f->queue_limit / 2)
-    return;
-  f->blocked = false;
-  f->byte_ms = cfi_feed_now(f); /* the silence was ours */
-  f->world.unblock(f->world.ctx);
+  if (f->blocked && f->queue.len <= f->queue_limit / 2)
+    read_on(f);
 }
 
 /* A row longer than the queue: the queue grows with it, up to what a row may
@@ -266,9 +275,7 @@ static void widen(changefeed *f) {
       f->queue_limit >= most)
     return;
   f->queue_limit = f->queue_limit > most / 2 ? most : f->queue_limit * 2;
-  f->blocked = false;
-  f->byte_ms = cfi_feed_now(f);
-  f->world.unblock(f->world.ctx);
+  read_on(f);
 }
 
 void cfi_feed_clear_rows(changefeed *f) {

@@ -7,19 +7,18 @@
 #include "feed.h"
 #include "str.h"
 
-void cfi_feed_judge(changefeed *f, cfi_held *held) {
+/* When it is delivered, and not when it is read: what came before it is noted
+   by then, and its texts have come to rest. */
+unsigned cfi_feed_judge(changefeed *f, cfi_held *held) {
   const cfi_row *row = &held->row;
 
   held->flags = (row->deleted ? (unsigned)CHANGEFEED_DELETED : 0U) |
                 (row->doc_len != 0 ? (unsigned)CHANGEFEED_DOC : 0U) |
                 (row->has_error ? (unsigned)CHANGEFEED_ROW_ERROR : 0U);
-  held->mark =
-      cfi_repeat_mark_of(&f->repeat, row->id, row->revs, row->rev_count);
-}
-
-void cfi_feed_judge_repeat(changefeed *f, cfi_held *held) {
-  if (cfi_repeat_known(&f->repeat, &held->mark))
+  if (cfi_repeat_known(&f->repeat, row->id, row->revs, row->rev_count,
+                       &held->mark))
     held->flags |= (unsigned)CHANGEFEED_REPEAT;
+  return held->flags;
 }
 
 void cfi_feed_end_repeats(changefeed *f) {
@@ -94,7 +93,7 @@ void cfi_feed_take(changefeed *f, const cfi_held *held) {
   if (f->limit_left != UINT64_MAX)
     f->limit_left--;
   /* Not before it is the application's: what it has refused is news still. */
-  (void)cfi_repeat_seen(&f->repeat, &held->mark);
+  cfi_repeat_note(&f->repeat, &held->mark);
   f->due_rows++;
   if (held->row.seq.data != NULL)
     f->due_seq = held->row.seq;

@@ -34,6 +34,7 @@ void cfi_repeat_free(cfi_repeat *r) {
   cfi_free(r->alloc, r->table);
   r->table = NULL;
   r->size = 0;
+  r->changes++;
 }
 
 void cfi_repeat_clear(cfi_repeat *r) { cfi_repeat_free(r); }
@@ -45,11 +46,16 @@ static cfi_repeat_entry *bucket_of(cfi_repeat_entry *table, size_t size,
   return table + ((size_t)id & (size / ways(size) - 1)) * ways(size);
 }
 
-/* The entry comes to the front of its bucket; those before it step back. */
-static void to_front(cfi_repeat_entry *bucket, size_t place) {
-  cfi_repeat_entry entry = bucket[place];
-
-  memmove(bucket + 1, bucket, place * sizeof *bucket);
+/* The entry comes to the front of its bucket; those before its place step back.
+   Step by step, since a call of memmove costs more than all of it. */
+static void put_in_front(cfi_repeat_entry *bucket, size_t place,
+                         cfi_repeat_entry entry) {
+  if (place > 2)
+    bucket[3] = bucket[2];
+  if (place > 1)
+    bucket[2] = bucket[1];
+  if (place > 0)
+    bucket[1] = bucket[0];
   bucket[0] = entry;
 }
 
@@ -71,12 +77,12 @@ static void grow(cfi_repeat *r) {
     if (!r->table[i].used)
       continue;
     bucket = bucket_of(table, size, r->table[i].id);
-    bucket[ways(size) - 1] = r->table[i];
-    to_front(bucket, ways(size) - 1);
+    put_in_front(bucket, ways(size) - 1, r->table[i]);
   }
   cfi_free(r->alloc, r->table);
   r->table = table;
   r->size = size;
+  r->changes++;
 }
 
 /* The n of "n-hash"; 0 when it is not of this form or does not fit. */
@@ -95,84 +101,73 @@ static uint32_t generation_of(changefeed_str rev) {
   return i < rev.len && rev.data[i] == '-' && rev.data[0] != '0' ? value : 0;
 }
 
-/* Older than what is known can only be said of one revision against one. */
-static bool is_repeat(const cfi_repeat_entry *known,
-                      const cfi_repeat_entry *row) {
-  if (known->revs == row->revs && known->generation == row->generation)
-    return true;
-  return row->generation != 0 && known->generation > row->generation;
-}
-
-static cfi_repeat_entry *lookup(const cfi_repeat *r, uint64_t id,
-                                size_t *place) {
-  cfi_repeat_entry *bucket = bucket_of(r->table, r->size, id);
-
-  for (*place = 0; *place < ways(r->size); ++*place)
-    if (!bucket[*place].used || bucket[*place].id == id)
-      return bucket;
-  return NULL;
-}
-
-cfi_repeat_mark cfi_repeat_mark_of(const cfi_repeat *r, changefeed_str id,
-                                   const changefeed_str *revs,
-                                   size_t rev_count) {
-  cfi_repeat_mark mark = {0, 0, 0, false};
-
-  if (r->limit == 0 || id.data == NULL || rev_count == 0)
-    return mark;
-  mark.any = true;
-  mark.id = cfi_str_hash(r->seed, id.data, id.len);
-  /* A sum, because the order of leaves differs from node to node. */
-  for (size_t i = 0; i < rev_count; i++)
-    mark.revs += cfi_str_hash(r->seed + 1, revs[i].data, revs[i].len);
-  mark.generation = rev_count == 1 ? generation_of(revs[0]) : 0;
-  return mark;
-}
-
 static cfi_repeat_entry entry_of(const cfi_repeat_mark *mark) {
   cfi_repeat_entry entry = {mark->id, mark->revs, mark->generation, 1};
 
   return entry;
 }
 
-bool cfi_repeat_known(const cfi_repeat *r, const cfi_repeat_mark *mark) {
-  cfi_repeat_entry row = entry_of(mark);
-  const cfi_repeat_entry *bucket;
-  size_t place;
-
-  if (r->table == NULL || !mark->any)
-    return false;
-  bucket = lookup(r, row.id, &place);
-  return bucket != NULL && bucket[place].used &&
-         is_repeat(&bucket[place], &row);
+/* Older than what is known can only be said of one revision against one. */
+static bool is_repeat(const cfi_repeat_entry *known,
+                      const cfi_repeat_mark *row) {
+  if (known->revs == row->revs && known->generation == row->generation)
+    return true;
+  return row->generation != 0 && known->generation > row->generation;
 }
 
-bool cfi_repeat_seen(cfi_repeat *r, const cfi_repeat_mark *mark) {
-  cfi_repeat_entry row = entry_of(mark);
+/* Where the id is, or may be put without pushing another one out. */
+static void look_up(const cfi_repeat *r, cfi_repeat_mark *mark) {
+  const cfi_repeat_entry *bucket = bucket_of(r->table, r->size, mark->id);
+  size_t all = ways(r->size), place = 0;
+
+  while (place < all && bucket[place].used && bucket[place].id != mark->id)
+    place++;
+  mark->place = place < all ? (unsigned char)place : WAYS;
+  mark->known =
+      place < all && bucket[place].used && is_repeat(&bucket[place], mark);
+  mark->changes = r->changes;
+}
+
+bool cfi_repeat_known(const cfi_repeat *r, changefeed_str id,
+                      const changefeed_str *revs, size_t rev_count,
+                      cfi_repeat_mark *out) {
+  out->any = out->known = false;
+  if (r->limit == 0 || id.data == NULL || rev_count == 0)
+    return false;
+  out->any = true;
+  out->id = cfi_str_hash(r->seed, id.data, id.len);
+  out->revs = 0;
+  /* A sum, because the order of leaves differs from node to node. */
+  for (size_t i = 0; i < rev_count; i++)
+    out->revs += cfi_str_hash(r->seed + 1, revs[i].data, revs[i].len);
+  out->generation = rev_count == 1 ? generation_of(revs[0]) : 0;
+  if (r->table != NULL)
+    look_up(r, out);
+  else
+    out->changes = r->changes - 1;
+  return out->known;
+}
+
+void cfi_repeat_note(cfi_repeat *r, const cfi_repeat_mark *given) {
+  cfi_repeat_mark mark = *given;
   cfi_repeat_entry *bucket;
   size_t place;
 
-  if (!mark->any)
-    return false;
+  if (!mark.any)
+    return;
   if (r->table == NULL)
     grow(r);
   if (r->table == NULL)
-    return false;
-  bucket = lookup(r, row.id, &place);
-  if (bucket == NULL && r->size < r->limit) {
+    return;
+  if (mark.changes != r->changes)
+    look_up(r, &mark);
+  if (mark.place == WAYS && r->size < r->limit) {
     grow(r);
-    bucket = lookup(r, row.id, &place);
+    look_up(r, &mark);
   }
-  if (bucket == NULL) {
-    bucket = bucket_of(r->table, r->size, row.id);
-    place = ways(r->size) - 1;
-    bucket[place] = row;
-    to_front(bucket, place);
-    return false;
-  }
-  to_front(bucket, place);
-  if (bucket[0].used && is_repeat(&bucket[0], &row))
-    return true;
-  bucket[0] = row;
-  return false;
+  bucket = bucket_of(r->table, r->size, mark.id);
+  /* In a full bucket the one used longest ago gives its place. */
+  place = mark.place != WAYS ? mark.place : ways(r->size) - 1;
+  put_in_front(bucket, place, mark.known ? bucket[place] : entry_of(&mark));
+  r->changes++;
 }

@@ -154,6 +154,61 @@ START_TEST(test_feed_steady_heartbeat_waits_like_all_else) {
 }
 END_TEST
 
+/* As much as is taken before the feed is stepped. */
+static size_t take_until_refused(void) {
+  static const char row[] = ROW("6-a", "x", "1-r") "\n";
+  size_t taken = 0;
+  bool fail;
+
+  while (taken < 100000 &&
+         cfi_feed_receive(w.feed, &w.feed->main, row, sizeof row - 1, &fail))
+    taken += sizeof row - 1;
+  ck_assert(!fail);
+  return taken;
+}
+
+START_TEST(test_feed_steady_reading_waits_for_the_step) {
+  static const char *const small[] = {"max_queue_bytes", "8192", NULL};
+  size_t taken;
+
+  open_live(small);
+  cft_world_head(&w, 200, NULL);
+  taken = take_until_refused();
+  ck_assert_uint_le(taken, 4096);
+  ck_assert_uint_gt(taken, 3500);
+  ck_assert_uint_eq(w.unblocks, 0);
+  cft_world_settle(&w);
+  ck_assert_uint_eq(w.unblocks, 1);
+  ck_assert_uint_ge(w.rows, 50);
+  ck_assert_uint_eq(take_until_refused(), taken);
+
+  /* Rows that are not wanted now do not hold it up, until the queue is full. */
+  atomic_store(&w.feed->paused, true);
+  cft_world_settle(&w);
+  ck_assert_uint_eq(w.unblocks, 2);
+  ck_assert_uint_eq(take_until_refused(), taken);
+  cft_world_settle(&w);
+  ck_assert_uint_eq(w.unblocks, 3);
+  ck_assert_uint_lt(take_until_refused(), taken);
+  cft_world_settle(&w);
+  ck_assert_uint_eq(w.unblocks, 3);
+  ck_assert_uint_le(w.feed->queue.len, 8192);
+  cft_world_close(&w);
+}
+END_TEST
+
+/* libcurl 7.88 may lose the wake-up of a paused HTTP/2 stream. */
+START_TEST(test_feed_steady_http_2_is_not_held_up) {
+  static const char *const options_2[] = {"max_queue_bytes", "8192",
+                                          "http_version", "2", NULL};
+
+  open_live(options_2);
+  cft_world_head(&w, 200, NULL);
+  ck_assert_uint_gt(take_until_refused(), 8000);
+  cft_world_close(&w);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("feed_steady");
   TCase *steady = tcase_create("steady");
@@ -162,6 +217,8 @@ int main(void) {
   tcase_add_test(steady, test_feed_steady_heartbeats_give_memory_back);
   tcase_add_test(steady, test_feed_steady_heartbeat_at_rest_needs_no_step);
   tcase_add_test(steady, test_feed_steady_heartbeat_waits_like_all_else);
+  tcase_add_test(steady, test_feed_steady_reading_waits_for_the_step);
+  tcase_add_test(steady, test_feed_steady_http_2_is_not_held_up);
   suite_add_tcase(suite, steady);
   return cft_run(suite);
 }
