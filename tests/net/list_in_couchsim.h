@@ -34,22 +34,26 @@ static inline void teardown(void) {
   cft_couchsim_stop(sim);
 }
 
-static inline void put(const char *id) {
+static inline void put_in(const char *db, const char *id) {
   json_t *doc = json_pack("{s:[{s:s}]}", "docs", "_id", id);
-  char *text = json_dumps(doc, JSON_ENSURE_ASCII);
+  char *text = json_dumps(doc, JSON_ENSURE_ASCII), path[64];
 
   ck_assert_ptr_nonnull(text);
-  cft_couchsim_must(sim, 201, "POST", "/db/_bulk_docs", "%s", text);
+  (void)snprintf(path, sizeof path, "/%.16s/_bulk_docs", db);
+  cft_couchsim_must(sim, 201, "POST", path, "%s", text);
   free(text);
   json_decref(doc);
 }
 
-/* Documents d00, d01 ... d99. */
-static inline void fill(unsigned from, unsigned to) {
-  json_t *docs = json_array();
-  char *text;
+static inline void put(const char *id) { put_in("db", id); }
 
-  for (unsigned i = from; i < to; i++) {
+/* Documents d00, d01 ... d99, each step-th. */
+static inline void fill_in(const char *db, unsigned from, unsigned to,
+                           unsigned step) {
+  json_t *docs = json_array();
+  char *text, path[64];
+
+  for (unsigned i = from; i < to; i += step) {
     char id[16];
 
     (void)snprintf(id, sizeof id, "d%02u", i);
@@ -57,27 +61,42 @@ static inline void fill(unsigned from, unsigned to) {
   }
   text = json_dumps(docs, 0);
   ck_assert_ptr_nonnull(text);
-  cft_couchsim_must(sim, 201, "POST", "/db/_bulk_docs", "{\"docs\":%s}", text);
+  (void)snprintf(path, sizeof path, "/%.16s/_bulk_docs", db);
+  cft_couchsim_must(sim, 201, "POST", path, "{\"docs\":%s}", text);
   free(text);
   json_decref(docs);
 }
 
-static inline void drop(const char *id) {
+static inline void fill(unsigned from, unsigned to) {
+  fill_in("db", from, to, 1);
+}
+
+static inline void drop_in(const char *db, const char *id) {
   char path[128];
   json_t *v = NULL;
 
-  (void)snprintf(path, sizeof path, "/db/%s", id);
+  (void)snprintf(path, sizeof path, "/%.16s/%s", db, id);
   ck_assert_int_eq(cft_couchsim_do(sim, 0, "GET", path, NULL, &v), 200);
-  (void)snprintf(path, sizeof path, "/db/%s?rev=%s", id,
+  (void)snprintf(path, sizeof path, "/%.16s/%s?rev=%s", db, id,
                  json_string_value(json_object_get(v, "_rev")));
   json_decref(v);
   cft_couchsim_must(sim, 200, "DELETE", path, NULL);
 }
 
+static inline void drop(const char *id) { drop_in("db", id); }
+
+/* The state of a feed that has read all; false: not yet. */
+static inline bool has_ended(const cft_follow *follow) {
+  if (!cft_follow_is_over(follow))
+    return false;
+  ck_assert_msg(changefeed_get_state(follow->feed) == CHANGEFEED_STATE_ENDED,
+                "%s", changefeed_last_error(follow->feed)->message);
+  return true;
+}
+
 static inline void expect_ended(void) {
   ck_assert(cft_follow_until_over(&f, PATIENCE_MS));
-  ck_assert_msg(changefeed_get_state(f.feed) == CHANGEFEED_STATE_ENDED, "%s",
-                changefeed_last_error(f.feed)->message);
+  ck_assert(has_ended(&f));
 }
 
 /* The rows were these and no others. */
