@@ -36,7 +36,8 @@ static size_t common_prefix(changefeed_str a, changefeed_str b) {
   return len;
 }
 
-/* One block, the arrays from the widest elements to the narrowest. */
+/* One block. What is searched comes first, and no array is less aligned than
+   it needs to be. */
 static cfi_tree_inner *inner_alloc(const cfi_tree_pool *pool, unsigned count,
                                    size_t keys) {
   size_t child = sizeof(uint64_t) + sizeof(cfi_tree_sum) +
@@ -50,9 +51,9 @@ static cfi_tree_inner *inner_alloc(const cfi_tree_pool *pool, unsigned count,
   if (n == NULL)
     return NULL;
   n->size = size;
-  n->sums = (cfi_tree_sum *)(void *)(n + 1);
-  n->heads = (uint64_t *)(void *)(n->sums + count);
-  n->child = (cfi_tree_node **)(void *)(n->heads + count);
+  n->heads = (uint64_t *)(void *)(n + 1);
+  n->sums = (cfi_tree_sum *)(void *)(n->heads + count);
+  n->child = (cfi_tree_node **)(void *)(n->sums + count);
   n->ends = (uint32_t *)(void *)(n->child + count);
   n->keys = (char *)(n->ends + count);
   return n;
@@ -104,18 +105,21 @@ bool cfi_tree_inner_full(const cfi_tree_inner *n) {
          (n->head.count >= 4 && n->ends[n->head.count - 1] > CFI_TREE_KEYS_MAX);
 }
 
-/* The first of keys low..high whose head is not less. */
-static unsigned search_heads(const uint64_t *heads, unsigned low, unsigned high,
+/* The first of `count` heads that is not less. Nobody can predict which way a
+   step goes, so there is no branch in it. */
+static unsigned search_heads(const uint64_t *heads, unsigned count,
                              uint64_t head) {
-  while (low < high) {
-    unsigned middle = (low + high) / 2;
+  const uint64_t *at = heads;
 
-    if (heads[middle] < head)
-      low = middle + 1;
-    else
-      high = middle;
+  if (count == 0)
+    return 0;
+  while (count > 1) {
+    unsigned half = count / 2;
+
+    at += at[half - 1] < head ? half : 0;
+    count -= half;
   }
-  return low;
+  return (unsigned)(at - heads) + (*at < head);
 }
 
 unsigned cfi_tree_inner_search(const cfi_tree_inner *n, changefeed_str id) {
@@ -133,7 +137,7 @@ unsigned cfi_tree_inner_search(const cfi_tree_inner *n, changefeed_str id) {
   }
   head =
       head_of(id.data != NULL ? id.data + n->prefix : "", id.len - n->prefix);
-  low = search_heads(n->heads, 1, count, head);
+  low = 1 + search_heads(n->heads + 1, count - 1, head);
   high = low;
   while (high < count && n->heads[high] == head)
     high++;

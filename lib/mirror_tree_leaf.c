@@ -10,11 +10,10 @@ uint16_t cfi_tree_print(changefeed_str id) {
   return (uint16_t)cfi_str_hash(0, id.data, id.len);
 }
 
-/* Steps of a sixteenth of a leaf: what is free in them is memory not used, and
-   each step copies the leaf. */
+/* What is free in a step is memory not used, and each step copies the leaf. */
 size_t cfi_tree_leaf_room(size_t need) {
-  size_t step = need < 512 ? 64 : CFI_TREE_LEAF_MAX / 16;
-  size_t cap = (need + step - 1) / step * step;
+  size_t cap =
+      (need + CFI_TREE_LEAF_STEP - 1) / CFI_TREE_LEAF_STEP * CFI_TREE_LEAF_STEP;
 
   return cap < CFI_TREE_LEAF_MAX ? cap : CFI_TREE_LEAF_MAX;
 }

@@ -14,12 +14,13 @@
 #include "mirror_tree_rev.h"
 
 enum {
-  CFI_TREE_LEAF_MAX = 4064,  /* bytes of slots and entries in a leaf */
-  CFI_TREE_INLINE_MAX = 240, /* a longer entry has a block of its own */
+  CFI_TREE_LEAF_MAX = 1008,  /* bytes of slots and entries in a leaf */
+  CFI_TREE_LEAF_STEP = 64,   /* by which it grows */
+  CFI_TREE_INLINE_MAX = 160, /* a longer entry has a block of its own */
   CFI_TREE_FANOUT = 128,     /* children of an inner node */
   CFI_TREE_KEYS_MAX = 65536, /* with more bytes of keys it counts as full */
-  /* So that the keys of a node that is not full, two more, and an entry fit
-     into 32 bits. */
+  /* Longer ids and revisions are refused. With it all the keys that a node can
+     come to, halved as it is when it gets too many, fit into 32 bits. */
   CFI_TREE_TEXT_MAX = 1 << 28
 };
 
@@ -91,11 +92,12 @@ static inline int cfi_tree_compare_bytes(const void *a, size_t a_len,
   return order != 0 ? order : (a_len > b_len) - (a_len < b_len);
 }
 
+/* The whole of a leaf, or what is searched of an inner node: its lines then
+   come at the same time, where one leads to the next if they are waited for. */
 static inline void cfi_tree_prefetch(const cfi_tree_node *n) {
 #ifdef __GNUC__
-  __builtin_prefetch(n);
-  __builtin_prefetch((const char *)n + 64);
-  __builtin_prefetch((const char *)n + 128);
+  for (unsigned i = 0; i <= CFI_TREE_LEAF_MAX; i += 64)
+    __builtin_prefetch((const char *)n + i);
 #else
   (void)n;
 #endif

@@ -16,7 +16,7 @@ struct cfi_tree_view {
   size_t acquired; /* by so many, known when it is not current any more */
   unsigned index;
   cfi_tree *tree; /* whose it is */
-  bool held; /* it has a count of root */
+  bool held;      /* it has a count of root */
 };
 
 /* Views never move, so that a reader finds one by its index while the writer
