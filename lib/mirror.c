@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "json_write.h"
 #include "mirror_file.h"
 #include "mirror_state.h"
 #include "options.h"
@@ -233,16 +234,22 @@ static bool copy_text(const cfi_alloc *alloc, const char *text, char **out) {
   return text == NULL || *out != NULL;
 }
 
-/* What a snapshot must agree with; the feed's own record holds the rest. */
+static void put_bound(cfi_buf *b, const char *word, const char *bound) {
+  if (bound == NULL)
+    return;
+  cfi_buf_puts(b, word);
+  cfi_json_put_string(b, bound, strlen(bound));
+}
+
+/* What a snapshot must agree with; the feed's own record holds the rest. The
+   bounds are quoted: one of them may hold any words. */
 static char *make_key(const changefeed_mirror *m) {
   cfi_buf b;
 
   cfi_buf_init(&b, &m->alloc);
   cfi_buf_puts(&b, m->keep == CHANGEFEED_KEEP_DOCS ? "documents" : "revisions");
-  cfi_buf_puts(&b, m->from != NULL ? " from " : "");
-  cfi_buf_puts(&b, m->from != NULL ? m->from : "");
-  cfi_buf_puts(&b, m->to != NULL ? " to " : "");
-  cfi_buf_puts(&b, m->to != NULL ? m->to : "");
+  put_bound(&b, " from ", m->from);
+  put_bound(&b, " to ", m->to);
   return cfi_buf_take(&b);
 }
 

@@ -295,6 +295,45 @@ changefeed_mirror_get_feed(const changefeed_mirror *mirror);
 CHANGEFEED_EXTERN void *
 changefeed_mirror_get_user(const changefeed_mirror *mirror); /* [any] */
 
+/* ---- snapshots as files ------------------------------------------------- */
+
+/* A snapshot that was read from its file, without a server, a loop or a lock:
+   another process may go on saving to it. */
+typedef struct changefeed_snapshot changefeed_snapshot;
+
+/* Set size (CHANGEFEED_SNAPSHOT_INFO_INIT); as much as fits is filled. Borrowed
+   until the snapshot is closed. */
+typedef struct changefeed_snapshot_info {
+  size_t size;
+  const char *what;      /* what it is of, for people: "revisions of db" */
+  const char *from, *to; /* its range: from <= id < to; NULL: no bound */
+  const char *position;  /* up to which change; NULL: not known */
+  int64_t saved_ms;      /* wall clock, since 1970 */
+} changefeed_snapshot_info;
+#define CHANGEFEED_SNAPSHOT_INFO_INIT                                          \
+  { sizeof(changefeed_snapshot_info), 0, 0, 0, 0, 0 }
+
+/* Reads ids and revisions, documents not. STORE: there is none, it cannot be
+   read, or is damaged, newer, or another program's; *out is set then, too, for
+   changefeed_snapshot_error, and to be closed. NOMEM, INVALID: *out is NULL.
+   [any] */
+CHANGEFEED_EXTERN int changefeed_snapshot_open(changefeed_snapshot **out,
+                                               const char *path);
+/* Every view must have been released. NULL is allowed. [any] */
+CHANGEFEED_EXTERN void changefeed_snapshot_close(changefeed_snapshot *snapshot);
+/* A sentence about why it could not be opened, "" if it could. Borrowed until
+   it is closed. [any] */
+CHANGEFEED_EXTERN const char *
+changefeed_snapshot_error(const changefeed_snapshot *snapshot);
+/* Its contents, to be released as that of a mirror; empty when it could not be
+   opened. [any] */
+CHANGEFEED_EXTERN const changefeed_view *
+changefeed_snapshot_view(changefeed_snapshot *snapshot);
+/* STATE: it could not be opened; INVALID. [any] */
+CHANGEFEED_EXTERN int
+changefeed_snapshot_get_info(const changefeed_snapshot *snapshot,
+                             changefeed_snapshot_info *info);
+
 #ifdef __cplusplus
 }
 #endif
