@@ -72,15 +72,18 @@ static void keep_error(changefeed_mirror *m, const changefeed_error *error) {
 
 static void over(changefeed_mirror *m, const changefeed_error *error) {
   bool failed = error != NULL || m->failing;
-  cfi_error ignored;
+  cfi_error why;
 
   if (m->phase == CFI_MIRROR_OVER)
     return;
   if (error != NULL)
     keep_error(m, error);
-  /* When it fails, the snapshot before it is whole, and stats tell. */
-  if (m->snapshot != NULL)
-    (void)cfi_mirror_save(m, m->snapshot, &ignored);
+  /* When it fails, the snapshot before it is whole; stats and the last error
+     tell. */
+  if (m->snapshot != NULL &&
+      cfi_mirror_save(m, m->snapshot, &why) != CHANGEFEED_OK &&
+      why.pub.code != CHANGEFEED_ERR_STATE && !failed)
+    cfi_error_copy(&m->error, &why);
   m->phase = CFI_MIRROR_OVER;
   atomic_store(&m->synced, false);
   cfi_audit_drop(m);
