@@ -12,6 +12,11 @@
 
 enum { DEPTH = 3 }; /* of a row, its document aside */
 
+/* All that passes over a row is one function, which keeps its cursor in
+   registers: each step waits for the one before it, and a step through memory
+   takes as long as to look at 64 bytes. */
+#define INLINE static inline __attribute__((always_inline))
+
 typedef struct cursor {
   const cfi_scan_path *path;
   const char *text, *at, *end;
@@ -19,7 +24,7 @@ typedef struct cursor {
 
 /* Compares by loads of fixed sizes, which may overlap: len is a constant where
    this is called, and a call of memcmp costs more than all of it. */
-static inline bool same_word(const char *a, const char *b, size_t len) {
+INLINE bool same_word(const char *a, const char *b, size_t len) {
   uint64_t a8[2], b8[2];
   uint32_t a4[2], b4[2];
 
@@ -41,7 +46,7 @@ static inline bool same_word(const char *a, const char *b, size_t len) {
 }
 
 /* len: 1 to 16. */
-static inline bool pass(cursor *c, const char *word, size_t len) {
+INLINE bool pass(cursor *c, const char *word, size_t len) {
   if ((size_t)(c->end - c->at) < len || !same_word(c->at, word, len))
     return false;
   c->at += len;
@@ -51,7 +56,7 @@ static inline bool pass(cursor *c, const char *word, size_t len) {
 #define PASS(c, word) pass(c, word, sizeof word - 1)
 
 /* From behind a string's first quote. What has an escape is not ours. */
-static bool pass_string(cursor *c, cfi_piece *out) {
+INLINE bool pass_string(cursor *c, cfi_piece *out) {
   const char *begin = c->at;
   cfi_scan_text found = c->path->plain(begin, c->end);
 
@@ -64,7 +69,7 @@ static bool pass_string(cursor *c, cfi_piece *out) {
 }
 
 /* A number is an integer, as each CouchDB that counts writes it. */
-static bool pass_number(cursor *c, cfi_piece *out) {
+INLINE bool pass_number(cursor *c, cfi_piece *out) {
   const char *begin = c->at;
 
   while (c->at < c->end && *c->at >= '0' && *c->at <= '9')
@@ -74,7 +79,7 @@ static bool pass_number(cursor *c, cfi_piece *out) {
   return out->len == 1 || (out->len != 0 && *begin != '0');
 }
 
-static bool pass_position(cursor *c, cfi_piece *out) {
+INLINE bool pass_position(cursor *c, cfi_piece *out) {
   out->at = out->len = 0;
   if (PASS(c, "\""))
     return pass_string(c, out);
@@ -85,7 +90,7 @@ static bool pass_position(cursor *c, cfi_piece *out) {
 #define REV_BEGINS "{\"rev\":\""
 #define REV_ENDS "}," /* and another comes */
 
-static bool pass_revs(cursor *c, cfi_row_places *p) {
+INLINE bool pass_revs(cursor *c, cfi_row_places *p) {
   p->rev_count = 0;
   if (!PASS(c, CHANGES_BEGIN))
     return false;
@@ -99,7 +104,7 @@ static bool pass_revs(cursor *c, cfi_row_places *p) {
 }
 
 /* Up to the end of the row, or to the first brace of its document. */
-static bool pass_doc(cursor *c, cfi_row_places *p) {
+INLINE bool pass_doc(cursor *c, cfi_row_places *p) {
   if (PASS(c, ",\"doc\":") && !PASS(c, "null")) {
     p->doc = (size_t)(c->at - c->text);
     return c->at < c->end && *c->at == '{';
@@ -110,7 +115,7 @@ static bool pass_doc(cursor *c, cfi_row_places *p) {
   return true;
 }
 
-static bool pass_change(cursor *c, cfi_row_places *p) {
+INLINE bool pass_change(cursor *c, cfi_row_places *p) {
   p->source = CFI_ROW_OF_DATABASE;
   p->doc = p->end = 0;
   if (!PASS(c, "{\"seq\":") || !pass_position(c, &p->seq) ||
@@ -124,7 +129,8 @@ static bool pass_change(cursor *c, cfi_row_places *p) {
 #define VALUE_BEGINS ",\"value\":"
 
 /* Of the list of documents. The key is the id. */
-static bool pass_listed(cursor *c, cfi_row_places *p) {
+static bool pass_listed(cursor at, cfi_row_places *p) {
+  cursor *c = &at;
   cfi_piece key;
 
   p->source = CFI_ROW_OF_ALL_DOCS;
@@ -140,7 +146,8 @@ static bool pass_listed(cursor *c, cfi_row_places *p) {
   return PASS(c, "}") && pass_doc(c, p);
 }
 
-static bool pass_update(cursor *c, cfi_row_places *p) {
+static bool pass_update(cursor at, cfi_row_places *p) {
+  cursor *c = &at;
   static const char deleted[] = "deleted";
   cfi_piece type;
 
@@ -167,10 +174,12 @@ static size_t last_value(const cfi_row_places *p) {
 cfi_scan_result cfi_row_find(const cfi_scan_path *path, cfi_scan *s,
                              size_t max_depth, bool one_line, const char *text,
                              size_t held, size_t *pos, cfi_row_places *out) {
-  cursor c = {path, text, text, text + held}, again = c;
+  cursor c = {path, text, text, text + held};
+  /* Told apart by the first letter of the first name. */
+  bool listed = held > 2 && text[2] == 'i';
 
   if (max_depth < DEPTH ||
-      (!pass_change(&c, out) && !pass_listed(&again, out))) {
+      !(listed ? pass_listed(c, out) : pass_change(&c, out))) {
     out->doc = out->end = 0;
     return CFI_SCAN_MORE;
   }
@@ -202,8 +211,8 @@ bool cfi_row_find_whole(const cfi_scan_path *path, cfi_row_source source,
   if (max_depth < DEPTH)
     return false;
   if (!(source == CFI_ROW_OF_DATABASE   ? pass_change(&c, out)
-        : source == CFI_ROW_OF_ALL_DOCS ? pass_listed(&c, out)
-                                        : pass_update(&c, out)))
+        : source == CFI_ROW_OF_ALL_DOCS ? pass_listed(c, out)
+                                        : pass_update(c, out)))
     return false;
   return cfi_row_find_end(out, text, len, inner);
 }
