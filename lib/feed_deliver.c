@@ -8,7 +8,8 @@
 
 bool cfi_feed_may_deliver(const changefeed *f) {
   return f->verified && !f->closing && !f->lent &&
-         f->phase == CFI_PHASE_ACTIVE && !cfi_local_is_behind(f) &&
+         f->phase == CFI_PHASE_ACTIVE &&
+         (f->local == NULL || !cfi_local_is_behind(f)) &&
          !atomic_load_explicit(&f->paused, memory_order_relaxed) &&
          (atomic_load_explicit(&f->mail, memory_order_relaxed) &
           CFI_MAIL_STOP) == 0 &&
@@ -64,7 +65,8 @@ static void expose(changefeed *f, size_t first, size_t count) {
     c->doc.data = h->row.doc_len != 0 ? text + h->row.doc_offset : NULL;
     c->doc.len = h->row.doc_len;
     c->flags = cfi_feed_judge(f, h);
-    f->change_list[i] = c;
+    if (f->change_list != NULL)
+      f->change_list[i] = c;
     f->behind[i] = text[h->len];
     text[h->len] = '\0';
   }

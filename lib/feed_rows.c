@@ -39,15 +39,29 @@ static bool grow_held(changefeed *f) {
   if (p == NULL)
     return false;
   f->changes = p;
-  p = cfi_resize(f->alloc, f->change_list, cap, sizeof *f->change_list);
-  if (p == NULL)
-    return false;
-  f->change_list = p;
+  if (f->callbacks.on_batch != NULL) {
+    p = cfi_resize(f->alloc, f->change_list, cap, sizeof *f->change_list);
+    if (p == NULL)
+      return false;
+    f->change_list = p;
+  }
   if ((p = cfi_resize(f->alloc, f->behind, cap, 1)) == NULL)
     return false;
   f->behind = p;
   f->held_cap = cap;
   return true;
+}
+
+static void free_held(changefeed *f) {
+  cfi_free(f->alloc, f->held);
+  cfi_free(f->alloc, f->changes);
+  cfi_free(f->alloc, f->change_list);
+  cfi_free(f->alloc, f->behind);
+  f->held = NULL;
+  f->changes = NULL;
+  f->change_list = NULL;
+  f->behind = NULL;
+  f->held_cap = 0;
 }
 
 /* ---- from bytes to held rows ---- */
@@ -332,6 +346,7 @@ static void rest(changefeed *f) {
     return;
   cfi_buf_clear(&f->queue, 0);
   cfi_row_rest(f->rows);
+  free_held(f);
 }
 
 bool cfi_feed_drain(changefeed *f, unsigned *budget) {

@@ -84,6 +84,7 @@ START_TEST(test_feed_steady_heartbeats_give_memory_back) {
   ck_assert(cft_world_body(&w, "\n"));
   /* The queue at least, which held all of it. */
   ck_assert_uint_lt(memory.bytes + strlen(text), burst);
+  ck_assert_uint_eq(w.feed->held_cap, 0);
   ck_assert_uint_ge(memory.bytes, idle);
   cft_world_close(&w);
   ck_assert_uint_eq(memory.live, 0);
