@@ -31,7 +31,7 @@ static void set_up(world *w, uint64_t seed) {
   cft_failing_init(&w->memory, 0);
   w->chance.state = seed;
   w->kind = (unsigned)(seed % CFT_ID_KINDS);
-  w->many = 1U << (3 + cft_chance_below(&w->chance, 11));
+  w->many = 1U << (3 + cft_chance_below(&w->chance, 10));
   w->tree = cfi_tree_new(&w->memory.alloc, NULL);
   ck_assert_ptr_nonnull(w->tree);
 }
@@ -147,7 +147,7 @@ int main(void) {
   Suite *suite = suite_create("mirror_tree_model");
   TCase *tc = tcase_create("model");
 
-  tcase_add_loop_test(tc, test_mirror_tree_model_random_work, 0, 60);
+  tcase_add_loop_test(tc, test_mirror_tree_model_random_work, 0, 30);
   tcase_add_loop_test(tc, test_mirror_tree_model_memory_goes_back, 0,
                       CFT_ID_KINDS);
   suite_add_tcase(suite, tc);
