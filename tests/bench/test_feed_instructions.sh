@@ -17,9 +17,9 @@ command -v valgrind >/dev/null 2>&1 || {
 # FEED ROWS BOUND: instructions of a row at most, a third more than gcc 12
 # makes with -O2.
 bounds='
-a 4000 3300
-b 4000 5800
-c 400 51000
+a 4000 2550
+b 4000 4900
+c 400 47500
 '
 
 build=${CFT_BINARY_DIR:?}

@@ -18,9 +18,9 @@ command -v valgrind >/dev/null 2>&1 || {
 # Instructions for one KiB of feed at most: a third more than gcc 12 makes with
 # -O2, which leaves room for another compiler, not for another algorithm.
 bounds='
-a portable 8800
-a sse2 5300
-a avx2 4400
+a portable 8500
+a sse2 4850
+a avx2 4100
 b portable 10400
 b sse2 6100
 b avx2 3400
