@@ -270,8 +270,6 @@ static int add_some(cfi_mirror_writer *w, size_t max_entries,
       w->stage = IN_PLACE;
       return flush(w, error);
     }
-    if (w->written == w->content.count)
-      return changed_meanwhile(w, error);
     rc = add(w, &entry, error);
     if (rc != CHANGEFEED_OK)
       return rc;

@@ -423,7 +423,10 @@ START_TEST(test_mirror_file_with_absurd_lengths_is_refused) {
       {BYTES("\1a"), 1, "an entry is not"}, /* no rev */
       {BYTES("\2a"), 1, "an entry is not"}, /* short id */
       {BYTES(MANY "\1"), 1, "an entry is not"},
-      {BYTES(MANY "\2aaaaaa"), 1, "an entry is not"},      /* 65 bits */
+      {BYTES(MANY "\2aaaaaa"), 1, "an entry is not"}, /* 65 bits */
+      {BYTES("\x81\x80\x80\x80\x80\x80\x80\x80\x80\2"
+             "a\0\0031-x\0"),
+       1, "an entry is not"},                              /* 2^64 + 1 */
       {BYTES(MANY "\xff\xff\xff"), 1, "an entry is not"},  /* no end */
       {BYTES("\x81\0a\0\0031-x\0"), 1, "an entry is not"}, /* 1 in two bytes */
       {BYTES("\1a" MANY "\1" HEX16 "\0"), 1, "an entry is not"},
@@ -464,7 +467,7 @@ static void watched_release(void *ctx, void *block) {
 START_TEST(test_mirror_file_takes_no_more_memory_than_it_is_large) {
   static const uint32_t lengths[] = {1000, 1U << 20, 1U << 30, (1U << 30) + 1,
                                      UINT32_MAX};
-  cfi_alloc watched = {watched_resize, watched_release, NULL};
+  static const cfi_alloc watched = {watched_resize, watched_release, NULL};
 
   cfi_mirror_file_close(file);
   file = must_open(&watched, path);
