@@ -77,6 +77,7 @@ struct changefeed {
   /* What a heartbeat touches stands together: thousands of feeds may do nothing
      else, and then each line of memory counts. */
   cfi_clock clock;
+  void *host; /* the loop's record of this feed */
   cfi_buf queue;
   cfi_phase phase;
   atomic_uint mail; /* any thread */
@@ -225,7 +226,6 @@ struct changefeed {
   cfi_error final_error; /* why, when it is a failure */
 
   bool (*admit)(void *host, int turn);
-  void *host; /* the loop's record of this feed */
 };
 
 typedef struct cfi_feed_config {
@@ -263,8 +263,12 @@ void cfi_feed_note_done(changefeed *f, cfi_lane *l, const cfi_outcome *outcome);
 
 /* Does what is due; at most max_rows rows. True: there is more to do now. */
 bool cfi_feed_step(changefeed *f, unsigned max_rows);
-/* When step is to be called at the latest; CFI_NEVER. */
+/* When step is to be called at the latest; CFI_NEVER. It is the earlier one of
+   two: bytes that need no step move the end of the peer's silence, and nothing
+   else. */
 int64_t cfi_feed_deadline(const changefeed *f);
+int64_t cfi_feed_silence_ends(const changefeed *f);
+int64_t cfi_feed_other_deadline(const changefeed *f);
 bool cfi_feed_over(const changefeed *f); /* and the application knows it */
 
 /* Pull: the next row or NULL. Gives back the one lent before. */

@@ -44,9 +44,9 @@ static int64_t age_ends(const changefeed *f) {
 }
 
 static int64_t active_deadline(const changefeed *f) {
-  int64_t at = silence_ends(f);
+  int64_t at = CFI_NEVER;
 
-  if (f->tail && f->tail_ms + LINGER_MS < at && !f->main.done)
+  if (f->tail && !f->main.done)
     at = f->tail_ms + LINGER_MS;
   if (age_ends(f) < at)
     at = age_ends(f);
@@ -55,7 +55,11 @@ static int64_t active_deadline(const changefeed *f) {
   return at;
 }
 
-int64_t cfi_feed_deadline(const changefeed *f) {
+int64_t cfi_feed_silence_ends(const changefeed *f) {
+  return f->phase == CFI_PHASE_ACTIVE ? silence_ends(f) : CFI_NEVER;
+}
+
+int64_t cfi_feed_other_deadline(const changefeed *f) {
   int64_t at = f->local == NULL ? cfi_feed_save_due_ms(f) : CFI_NEVER;
   int64_t other = CFI_NEVER, side;
 
@@ -75,6 +79,13 @@ int64_t cfi_feed_deadline(const changefeed *f) {
   if (f->timer_ms < other)
     other = f->timer_ms;
   return other < at ? other : at;
+}
+
+int64_t cfi_feed_deadline(const changefeed *f) {
+  int64_t silence = cfi_feed_silence_ends(f);
+  int64_t other = cfi_feed_other_deadline(f);
+
+  return silence < other ? silence : other;
 }
 
 void cfi_feed_fault_silence(changefeed *f, const cfi_lane *l) {

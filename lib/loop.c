@@ -212,11 +212,12 @@ void cfi_loop_free(changefeed_loop *loop) {
   cfi_alloc alloc = loop->alloc;
 
   while (loop->member_count != 0)
-    cfi_loop_destroy(loop->members[loop->member_count - 1], !loop->abandoned);
+    cfi_loop_destroy(loop->seats[loop->member_count - 1].member,
+                     !loop->abandoned);
   cfi_loop_close_commons(loop);
   drop_multis(loop);
   cfi_driver_free(loop->driver);
-  cfi_free(&alloc, loop->members);
+  cfi_free(&alloc, loop->seats);
   cfi_heap_free(&loop->heap, &alloc);
   cfi_free(&alloc, loop->sockets);
   cfi_free(&alloc, loop);
@@ -387,4 +388,5 @@ void cfi_loop_sockets(changefeed_loop *loop, cfi_sockets *out) {
   out->open = open_socket;
   out->close = close_socket;
   out->noted = noted;
+  out->beat = cfi_loop_beat;
 }

@@ -53,6 +53,13 @@ typedef struct cfi_socket {
   unsigned char multi; /* which watches it */
 } cfi_socket;
 
+/* Where a feed of the loop sits. All that waiting takes is here, side by side:
+   a deadline that a heartbeat moves away costs no look at the feed. */
+typedef struct cfi_seat {
+  cfi_member *member;
+  int64_t silence_ms, other_ms; /* its deadlines; CFI_NEVER */
+} cfi_seat;
+
 struct changefeed_loop {
   cfi_alloc alloc;
   cfi_clock clock; /* answers now_ms: one time for a whole round */
@@ -61,11 +68,13 @@ struct changefeed_loop {
   cfi_multi multis[CFI_MULTIS]; /* the first for all but a crowd's streams */
   cfi_driver *driver;
   pid_t owner;
-  cfi_member **members;                   /* all feeds, each at its seat */
-  size_t member_count, member_cap, alive; /* alive: not ended, not failed */
-  cfi_member *ready, *last_ready;         /* those with something to do */
+  cfi_seat *seats;                      /* of all feeds */
+  size_t member_count, seat_cap, alive; /* alive: not ended, not failed */
+  cfi_member *ready, *last_ready;       /* those with something to do */
   size_t ready_count;
-  cfi_heap heap; /* their deadlines, by seat */
+  /* By seat. A place in it may be for an earlier time than the deadline, which
+     moves away with each heartbeat: that moves nothing until then. */
+  cfi_heap heap;
   /* In a crowd: connections for short requests, and TLS sessions for streams,
      which have a connection each. NULL: not needed now. */
   CURLSH *commons, *sessions;
@@ -87,10 +96,10 @@ struct changefeed_loop {
 };
 
 struct cfi_member {
-  cfi_transfer main, side;
   changefeed_loop *loop;
   changefeed *feed;
   size_t seat;
+  cfi_transfer main, side;
   CURLSH *pool;      /* the transfers' connections */
   cfi_turn turns[2]; /* of main and side */
   cfi_member *ready_prev, *ready_next;
@@ -123,6 +132,8 @@ void cfi_loop_close(changefeed *feed);
 void cfi_loop_post(changefeed *feed);
 cfi_member *cfi_loop_member(const changefeed *feed);
 void cfi_loop_make_ready(cfi_member *m);
+/* A heartbeat came, and no step is needed for it. */
+void cfi_loop_beat(changefeed *feed);
 /* Pull: cfi_feed_lend, and what follows from giving back. */
 const changefeed_change *cfi_loop_lend(changefeed *feed);
 /* Moves what other threads posted to the ready list. */

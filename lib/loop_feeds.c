@@ -19,15 +19,26 @@ enum {
 
 cfi_member *cfi_loop_member(const changefeed *feed) { return feed->host; }
 
-/* A place in the heap may be for an earlier time than the deadline, which moves
-   away with each heartbeat: that moves nothing until then. */
-static void set_due(cfi_member *m, int64_t due_ms) {
+static int64_t due_of(const cfi_seat *s) {
+  return s->silence_ms < s->other_ms ? s->silence_ms : s->other_ms;
+}
+
+static void set_due(cfi_member *m) {
+  cfi_seat *seat = &m->loop->seats[m->seat];
   cfi_heap *heap = &m->loop->heap;
 
-  if (due_ms == CFI_NEVER)
+  seat->silence_ms = cfi_feed_silence_ends(m->feed);
+  seat->other_ms = cfi_feed_other_deadline(m->feed);
+  if (due_of(seat) == CFI_NEVER)
     cfi_heap_remove(heap, m->seat);
-  else if (due_ms < cfi_heap_at(heap, m->seat))
-    cfi_heap_set(heap, m->seat, due_ms);
+  else if (due_of(seat) < cfi_heap_at(heap, m->seat))
+    cfi_heap_set(heap, m->seat, due_of(seat));
+}
+
+void cfi_loop_beat(changefeed *feed) {
+  cfi_member *m = cfi_loop_member(feed);
+
+  m->loop->seats[m->seat].silence_ms = cfi_feed_silence_ends(feed);
 }
 
 /* ---- ready feeds ---- */
@@ -95,23 +106,22 @@ void cfi_loop_wake_due(changefeed_loop *loop) {
   cfi_heap *heap = &loop->heap;
 
   while (cfi_heap_first_ms(heap) <= loop->now_ms) {
-    cfi_member *m = loop->members[heap->entries[0].who];
-    int64_t due_ms = cfi_feed_deadline(m->feed);
+    size_t who = heap->entries[0].who;
+    const cfi_seat *seat = &loop->seats[who];
 
-    if (due_ms > loop->now_ms && due_ms != CFI_NEVER) {
-      cfi_heap_set(heap, m->seat, due_ms);
+    if (due_of(seat) > loop->now_ms) {
+      cfi_heap_set(heap, who, due_of(seat));
       continue;
     }
-    cfi_heap_remove(heap, m->seat);
-    if (due_ms <= loop->now_ms)
-      cfi_loop_make_ready(m);
+    cfi_heap_remove(heap, who);
+    cfi_loop_make_ready(seat->member);
   }
 }
 
 void cfi_loop_end_requests(changefeed_loop *loop) {
   for (size_t i = 0; i < loop->member_count; i++) {
-    cfi_transfer_starved(&loop->members[i]->main);
-    cfi_transfer_starved(&loop->members[i]->side);
+    cfi_transfer_starved(&loop->seats[i].member->main);
+    cfi_transfer_starved(&loop->seats[i].member->side);
   }
 }
 
@@ -159,7 +169,7 @@ static void after_step(cfi_member *m, bool more) {
   look_after_commons(loop);
   if (more)
     cfi_loop_make_ready(m);
-  set_due(m, cfi_feed_deadline(f));
+  set_due(m);
 }
 
 /* One step; or some, while all steps of this round together took no time to
@@ -306,37 +316,37 @@ static void init_transfers(cfi_member *m) {
 }
 
 static bool reserve_seat(changefeed_loop *loop) {
-  size_t cap = loop->member_cap != 0 ? loop->member_cap * 2 : 8;
+  size_t cap = loop->seat_cap != 0 ? loop->seat_cap * 2 : 8;
   void *p;
 
   if (!cfi_heap_reserve(&loop->heap, &loop->alloc, loop->member_count + 1))
     return false;
-  if (loop->member_count < loop->member_cap)
+  if (loop->member_count < loop->seat_cap)
     return true;
-  p = cfi_resize(&loop->alloc, loop->members, cap, sizeof *loop->members);
+  p = cfi_resize(&loop->alloc, loop->seats, cap, sizeof *loop->seats);
   if (p == NULL)
     return false;
-  loop->members = p;
-  loop->member_cap = cap;
+  loop->seats = p;
+  loop->seat_cap = cap;
   return true;
 }
 
-static void seat_member(changefeed_loop *loop, cfi_member *m) {
+static void sit_down(changefeed_loop *loop, cfi_member *m) {
   m->seat = loop->member_count++;
-  loop->members[m->seat] = m;
+  loop->seats[m->seat] = (cfi_seat){m, CFI_NEVER, CFI_NEVER};
   loop->alive++;
   cfi_loop_make_ready(m);
   cfi_driver_wake(loop->driver);
 }
 
 /* The last one takes the seat. */
-static void unseat_member(changefeed_loop *loop, cfi_member *m) {
-  cfi_member *last = loop->members[--loop->member_count];
+static void stand_up(changefeed_loop *loop, cfi_member *m) {
+  const cfi_seat *last = &loop->seats[--loop->member_count];
 
   cfi_heap_remove(&loop->heap, m->seat);
-  cfi_heap_renumber(&loop->heap, last->seat, m->seat);
-  loop->members[m->seat] = last;
-  last->seat = m->seat;
+  cfi_heap_renumber(&loop->heap, loop->member_count, m->seat);
+  last->member->seat = m->seat;
+  loop->seats[m->seat] = *last;
   if (!m->counted_over)
     loop->alive--;
 }
@@ -371,7 +381,7 @@ int cfi_loop_open(changefeed_loop *loop, const changefeed_options *options,
   m->main.feed = m->side.feed = m->feed;
   m->main.lane = &m->feed->main;
   m->side.lane = &m->feed->side;
-  seat_member(loop, m);
+  sit_down(loop, m);
   *out = m->feed;
   return CHANGEFEED_OK;
 }
@@ -385,7 +395,7 @@ void cfi_loop_destroy(cfi_member *m, bool save) {
     loop->awaited = NULL;
   cfi_loop_take_mail(loop); /* else it might be on the stack */
   unready(m);
-  unseat_member(loop, m);
+  stand_up(loop, m);
   cfi_feed_free(m->feed, save);
   free_transfers(m);
   look_after_commons(loop);

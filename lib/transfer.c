@@ -151,6 +151,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *user) {
   if (cfi_feed_receive(t->feed, t->lane, data, size * count, &fail)) {
     if (cfi_feed_has_received(t->feed, t->lane))
       t->sockets.noted(t->feed);
+    else
+      t->sockets.beat(t->feed);
     return size * count;
   }
   if (fail) {

@@ -16,6 +16,8 @@ typedef struct cfi_sockets {
   int (*close)(void *ctx, curl_socket_t fd);
   /* Something was noted: the feed is to be stepped. */
   void (*noted)(changefeed *feed);
+  /* Not so, but the peer has shown that it lives. */
+  void (*beat)(changefeed *feed);
 } cfi_sockets;
 
 typedef struct cfi_transfer {
