@@ -34,7 +34,8 @@ static inline bool cfi_digest_equal(cfi_digest a, cfi_digest b) {
 void cfi_digest_text(cfi_digest d, char out[CFI_HASH_TEXT]);
 
 /* CouchDB's order of revisions by which a winner is chosen: by generation, then
-   by the bytes of the rest. Negative, 0, positive. */
+   by the bytes of the rest. Whatever is not a number, a hyphen and something is
+   lower than all that is. Negative, 0 (the same text only), positive. */
 int cfi_rev_compare(changefeed_str a, changefeed_str b);
 
 #endif

@@ -50,8 +50,9 @@ typedef enum cfi_tree_result {
   CFI_TREE_REMOVED = 3
 } cfi_tree_result;
 
-/* Takes over the caller's count of value unless it answers NOMEM. id may be of
-   any length and hold any byte. */
+/* Takes over the caller's count of value unless it answers NOMEM. id may hold
+   any byte; one longer than 2^28 is answered with NOMEM, and a revision as
+   well. Neither may be borrowed from this tree. */
 cfi_tree_result cfi_tree_put(cfi_tree *t, changefeed_str id, changefeed_str rev,
                              void *value);
 cfi_tree_result cfi_tree_remove(cfi_tree *t, changefeed_str id);
@@ -67,8 +68,9 @@ uint64_t cfi_tree_count(const cfi_tree *t);
 cfi_digest cfi_tree_digest(const cfi_tree *t);
 
 /* Makes what the writer sees the version readers get from now on; frees what
-   only versions nobody reads any more have held. False without memory: readers
-   go on with the version before. Costs O(1) and what is freed. */
+   only versions nobody reads any more have held. False without memory, or when
+   2040 versions are still held: readers go on with the version before. Costs
+   O(1) for each version held, and what is freed. */
 bool cfi_tree_publish(cfi_tree *t);
 /* As publish, in one step with the contents of from, which is empty after. Both
    must have been made with the same allocator and values. */
@@ -120,7 +122,8 @@ typedef bool (*cfi_tree_differs)(void *ctx, const cfi_tree_entry *a,
 void cfi_tree_compare(const cfi_tree_view *a, const cfi_tree_view *b,
                       cfi_tree_differs differs, void *ctx);
 
-/* Bytes of memory held by nodes that are reachable from the writer's tree. */
+/* Bytes of memory held by nodes that are reachable from the writer's tree;
+   looks at each. */
 size_t cfi_tree_bytes(const cfi_tree *t);
 
 #endif

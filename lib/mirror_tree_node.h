@@ -15,7 +15,7 @@
 
 enum {
   CFI_TREE_LEAF_MAX = 1008,  /* bytes of slots and entries in a leaf */
-  CFI_TREE_LEAF_STEP = 64,   /* by which it grows */
+  CFI_TREE_LEAF_STEP = 128,  /* by which it grows */
   CFI_TREE_INLINE_MAX = 160, /* a longer entry has a block of its own */
   CFI_TREE_FANOUT = 128,     /* children of an inner node */
   CFI_TREE_KEYS_MAX = 65536, /* with more bytes of keys it counts as full */
