@@ -3,6 +3,7 @@
  * versions held meanwhile that must not change.
  */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,6 +144,42 @@ START_TEST(test_mirror_tree_model_memory_goes_back) {
 }
 END_TEST
 
+/* Nodes that have become small are joined with neighbours that a version still
+   has: removals go through the ids in order, so that the next ones are whole.
+ */
+START_TEST(test_mirror_tree_model_joins_what_versions_share) {
+  enum { COUNT = 24000, STEP = 400 };
+  char rev_room[CFT_REV_ROOM], id[20];
+  world w;
+
+  set_up(&w, 0);
+  for (unsigned i = 0; i < COUNT; i++) {
+    changefeed_str of = {
+        id, (size_t)snprintf(id, sizeof id, "%08u", i * 7919 % COUNT)};
+    changefeed_str rev = cft_chance_rev(&w.chance, rev_room);
+
+    ck_assert_int_eq(cfi_tree_put(w.tree, of, rev, NULL), CFI_TREE_ADDED);
+    cft_model_put(&w.model, of, rev, NULL);
+  }
+  for (size_t i = w.model.count; i-- > 0;) {
+    if (i % 5 == 0)
+      continue;
+    ck_assert_int_eq(cfi_tree_remove(w.tree, w.model.entries[i].id),
+                     CFI_TREE_REMOVED);
+    cft_model_remove(&w.model, w.model.entries[i].id);
+  }
+  while (w.model.count > STEP) {
+    hold(&w);
+    for (unsigned i = 0; i < STEP; i++) {
+      ck_assert_int_eq(cfi_tree_remove(w.tree, w.model.entries[0].id),
+                       CFI_TREE_REMOVED);
+      cft_model_remove(&w.model, w.model.entries[0].id);
+    }
+  }
+  tear_down(&w);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("mirror_tree_model");
   TCase *tc = tcase_create("model");
@@ -150,6 +187,7 @@ int main(void) {
   tcase_add_loop_test(tc, test_mirror_tree_model_random_work, 0, 30);
   tcase_add_loop_test(tc, test_mirror_tree_model_memory_goes_back, 0,
                       CFT_ID_KINDS);
+  tcase_add_test(tc, test_mirror_tree_model_joins_what_versions_share);
   suite_add_tcase(suite, tc);
   return cft_run(suite);
 }
