@@ -1,16 +1,14 @@
 /*
  * Reading the arguments.
  */
-#include "args.h"
+#include "args_int.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "flags.h"
-
-enum { INTERVAL_MAX_S = 86400 };
+enum { SNAPSHOT_MS = 60000, SETTLE_MS = 5000 };
 
 void complain(const char *format, ...) {
   va_list list;
@@ -22,116 +20,37 @@ void complain(const char *format, ...) {
   (void)fputc('\n', stderr);
 }
 
-static int usage(void) {
-  (void)fputs("Try \"changefeed --help\".\n", stderr);
+int usage(const args *a) {
+  (void)fprintf(stderr, "Try \"%s --help\".\n", command_name(a->command));
   return EXIT_USAGE;
 }
 
-static int refuse_option(const args *a) {
-  complain("%s", changefeed_options_error(a->options));
-  return usage();
+int refuse_option(const args *a, const changefeed_options *options) {
+  complain("%s", changefeed_options_error(options));
+  return usage(a);
 }
 
-static int unknown_flag(const flag *f) {
+int no_memory(const args *a) {
+  complain("there is no memory");
+  return a->command == COMMAND_FOLLOW ? EXIT_FAILED : EXIT_TROUBLE;
+}
+
+int keep_text(const args *a, char **to, const char *text) {
+  free(*to);
+  *to = strdup(text);
+  return *to != NULL ? EXIT_OK : no_memory(a);
+}
+
+static int unknown_flag(const args *a, const flag *f) {
   const char *dashes = f->name[0] == '-' ? "" : "--";
-  const char *near = flag_nearest(f->name);
+  const char *near = flag_nearest(a->command, f->name);
 
   if (near != NULL)
     complain("there is no flag %s%s; did you mean --%s?", dashes, f->name,
              near);
   else
     complain("there is no flag %s%s", dashes, f->name);
-  return usage();
-}
-
-/* ---- the command's own flags ---- */
-
-static int read_format(args *a, const char *word) {
-  static const char *const words[] = {"row", "id", "tsv", "doc"};
-
-  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    if (strcmp(word, words[i]) == 0) {
-      a->format = (row_format)i;
-      return EXIT_OK;
-    }
-  complain("--format: \"%s\" is not one of row, id, tsv, doc", word);
-  return usage();
-}
-
-/* Seconds with up to three decimals, whatever the locale. */
-static bool read_seconds(const char *text, int64_t *ms) {
-  int64_t value = 0, scale = 1000;
-  bool digits = false;
-
-  for (; *text >= '0' && *text <= '9' && value <= INTERVAL_MAX_S; text++) {
-    value = value * 10 + (*text - '0');
-    digits = true;
-  }
-  value *= scale;
-  if (*text == '.' && digits)
-    for (text++; *text >= '0' && *text <= '9' && scale > 1; text++) {
-      scale /= 10;
-      value += (*text - '0') * scale;
-    }
-  *ms = value;
-  return digits && *text == '\0';
-}
-
-static int read_interval(args *a, const char *text) {
-  int64_t ms;
-
-  if (read_seconds(text, &ms) && ms >= 100 && ms <= INTERVAL_MAX_S * 1000) {
-    a->stats_interval_ms = ms;
-    a->stats = true;
-    return EXIT_OK;
-  }
-  complain("--stats-interval: \"%s\" is not in 0.1..%d seconds", text,
-           INTERVAL_MAX_S);
-  return usage();
-}
-
-static int set_own(args *a, const flag *f) {
-  if (f->own->value != NULL && f->value == NULL) {
-    complain("--%s needs a value: %s", f->own->name, f->own->value);
-    return usage();
-  }
-  if (f->own->value == NULL && f->value != NULL) {
-    complain("--%s takes no value", f->own->name);
-    return usage();
-  }
-  switch (f->own->id) {
-  case OWN_ONCE:
-    (void)changefeed_options_set(a->options, "mode", "once");
-    break;
-  case OWN_FORMAT:
-    return read_format(a, f->value);
-  case OWN_EVENTS:
-    a->events = true;
-    break;
-  case OWN_STATS:
-    a->stats = true;
-    break;
-  case OWN_STATS_INTERVAL:
-    return read_interval(a, f->value);
-  case OWN_PASSWORD_FILE:
-    a->password_file = f->value;
-    break;
-  case OWN_VERBOSE:
-    a->verbose = true;
-    break;
-  case OWN_QUIET:
-    a->quiet = true;
-    break;
-  case OWN_VERSION:
-    a->version = true;
-    break;
-  case OWN_HELP:
-    a->help = true;
-    break;
-  default:
-    break;
-  }
-  return EXIT_OK;
+  return usage(a);
 }
 
 /* ---- the library's options ---- */
@@ -145,12 +64,6 @@ static void remember_store(args *a, const char *value) {
 static void remember(args *a, const char *name, const char *value) {
   if (strcmp(name, "url") == 0)
     a->url = value;
-  else if (strcmp(name, "username") == 0)
-    a->username = value[0] != '\0';
-  else if (strcmp(name, "password") == 0)
-    a->password = true;
-  else if (strcmp(name, "bearer_token") == 0)
-    a->bearer_token = value[0] != '\0';
   else if (strcmp(name, "on_reset") == 0)
     a->reset_stops = strcmp(value, "stop") == 0;
   else if (strcmp(name, "seq_interval") == 0)
@@ -161,19 +74,27 @@ static void remember(args *a, const char *name, const char *value) {
     a->flush_on_stop = true;
   else if (strcmp(name, "limit") == 0)
     a->limit = strtoll(value, NULL, 10); /* the setter has checked it */
+  else if (strcmp(name, "retry_limit") == 0)
+    a->mirror.retry_limit = true;
+  else
+    remember_identity(&a->me, name, value);
 }
 
 static int set_option(args *a, const flag *f) {
   const char *name = f->option->name, *value = f->value;
   int rc;
 
+  if (!flag_is_of_use(a->command, f->option)) {
+    complain("--%s: a mirror decides that itself", f->option->name);
+    return usage(a);
+  }
   if (f->negated && value != NULL) {
     complain("--%s takes no value", f->name);
-    return usage();
+    return usage(a);
   }
   if (value == NULL && f->option->kind != CHANGEFEED_OPTION_SWITCH) {
     complain("--%s needs a value", f->name);
-    return usage();
+    return usage(a);
   }
   if (value == NULL)
     value = f->negated ? "0" : "1";
@@ -181,7 +102,7 @@ static int set_option(args *a, const flag *f) {
            ? changefeed_options_add(a->options, name, value)
            : changefeed_options_set(a->options, name, value);
   if (rc != CHANGEFEED_OK)
-    return refuse_option(a);
+    return refuse_option(a, a->options);
   remember(a, name, value);
   return EXIT_OK;
 }
@@ -189,11 +110,22 @@ static int set_option(args *a, const flag *f) {
 static int set_url(args *a, const char *url) {
   if (a->url != NULL) {
     complain("there is more than one URL");
-    return usage();
+    return usage(a);
   }
   if (changefeed_options_set(a->options, "url", url) != CHANGEFEED_OK)
-    return refuse_option(a);
+    return refuse_option(a, a->options);
   a->url = url;
+  return EXIT_OK;
+}
+
+/* Of diff the first two are kept, and all are counted. */
+static int take_operand(args *a, const char *text) {
+  mirror_args *m = &a->mirror;
+
+  if (a->command != COMMAND_DIFF)
+    return set_url(a, text);
+  if (m->operands++ < 2)
+    return keep_text(a, &m->sides[m->operands - 1].name, text);
   return EXIT_OK;
 }
 
@@ -202,67 +134,23 @@ static int read_all(args *a, const secrets *s) {
   int rc = EXIT_OK;
   flag f;
 
-  for (int i = 1; i < s->argc && rc == EXIT_OK && !a->help && !a->version;
-       i += f.used) {
-    flag_read(s->argv, i, &f);
+  for (int i = a->command == COMMAND_FOLLOW ? 1 : 2;
+       i < s->argc && rc == EXIT_OK && !a->help && !a->version; i += f.used) {
+    flag_read(a->command, s->argv, i, &f);
     if (flags && f.ends_flags) {
       flags = false;
     } else if (!flags || !f.is_flag) {
       f.used = 1;
-      rc = set_url(a, s->argv[i]);
+      rc = take_operand(a, s->argv[i]);
     } else if (f.own != NULL) {
       rc = set_own(a, &f);
     } else if (f.option != NULL) {
       rc = set_option(a, &f);
     } else {
-      rc = unknown_flag(&f);
+      rc = unknown_flag(a, &f);
     }
   }
   return rc;
-}
-
-/* ---- the password ---- */
-
-/* Does the URL name a user without a password? */
-static bool asks_for_password(const char *url) {
-  size_t start, len;
-
-  return url != NULL && find_user_info(url, &start, &len) &&
-         memchr(url + start, ':', len) == NULL;
-}
-
-static int set_password(args *a, const char *password) {
-  return changefeed_options_set(a->options, "password", password) ==
-                 CHANGEFEED_OK
-             ? EXIT_OK
-             : refuse_option(a);
-}
-
-/* --password, then --password-file, then the environment; the last only where
-   a user is named whose password is not. */
-static int find_password(args *a, const secrets *s) {
-  const char *why = NULL;
-  char *password;
-  int rc;
-
-  if (a->password_file != NULL && a->password) {
-    complain("--password and --password-file exclude each other");
-    return usage();
-  }
-  if (a->password_file != NULL) {
-    password = secret_read_file(a->password_file, &why);
-    if (password == NULL) {
-      complain("--password-file: %s: %s", a->password_file, why);
-      return EXIT_USAGE;
-    }
-    rc = set_password(a, password);
-    secret_free(password);
-    return rc;
-  }
-  if (s->password == NULL || s->password[0] == '\0' || a->password ||
-      a->bearer_token || !(a->username || asks_for_password(a->url)))
-    return EXIT_OK;
-  return set_password(a, s->password);
 }
 
 /* ---- all ---- */
@@ -286,22 +174,71 @@ static bool set_defaults(args *a) {
   return a->flush_on_stop || set_int(a, "flush_on_stop", 1);
 }
 
-static int complete(args *a, const secrets *s) {
-  int rc;
+static int exclude(const args *a, bool both, const char *one,
+                   const char *other) {
+  if (!both)
+    return EXIT_OK;
+  complain("--%s and --%s exclude each other", one, other);
+  return usage(a);
+}
 
-  if (a->verbose && a->quiet) {
-    complain("--verbose and --quiet exclude each other");
-    return usage();
-  }
-  if (a->url == NULL) {
+static int need_follow(const args *a, bool given, const char *name) {
+  if (!given || a->mirror.follow)
+    return EXIT_OK;
+  complain("--%s is of use with --follow only", name);
+  return usage(a);
+}
+
+static int check_mirror(const args *a) {
+  const mirror_args *m = &a->mirror;
+  int rc = exclude(a, m->prefix != NULL && m->from != NULL, "prefix", "from");
+
+  if (rc == EXIT_OK)
+    rc = exclude(a, m->prefix != NULL && m->to != NULL, "prefix", "to");
+  if (rc == EXIT_OK)
+    rc = exclude(a, m->digest && m->follow, "digest", "follow");
+  if (rc == EXIT_OK)
+    rc = exclude(a, m->list && m->digest, "list", "digest");
+  if (rc == EXIT_OK)
+    rc = exclude(a, m->list && m->audit, "list", "audit");
+  if (rc == EXIT_OK)
+    rc = need_follow(a, m->audit_ms != 0, "audit-interval");
+  if (rc == EXIT_OK)
+    rc = need_follow(a, m->snapshot_ms != SNAPSHOT_MS, "snapshot-interval");
+  return rc;
+}
+
+/* A command that is to end does not try for ever; auto_ack and the like are
+   the mirror's. */
+static int complete_mirror(args *a, const secrets *s) {
+  int rc = check_mirror(a);
+
+  if (rc != EXIT_OK)
+    return rc;
+  if (!a->mirror.follow && !a->mirror.retry_limit &&
+      !set_int(a, "retry_limit", 5))
+    return refuse_option(a, a->options);
+  return a->command == COMMAND_DIFF
+             ? complete_sides(a, s)
+             : find_password(a, a->options, &a->me, a->url, "", s);
+}
+
+static int complete(args *a, const secrets *s) {
+  int rc = exclude(a, a->verbose && a->quiet, "verbose", "quiet");
+
+  if (rc != EXIT_OK)
+    return rc;
+  if (a->url == NULL && a->command != COMMAND_DIFF) {
     complain("there is no URL, such as http://127.0.0.1:5984/db");
-    return usage();
+    return usage(a);
   }
-  rc = find_password(a, s);
+  if (a->command != COMMAND_FOLLOW)
+    return complete_mirror(a, s);
+  rc = find_password(a, a->options, &a->me, a->url, "", s);
   if (rc != EXIT_OK)
     return rc;
   if (!set_defaults(a))
-    return refuse_option(a);
+    return refuse_option(a, a->options);
   return EXIT_OK;
 }
 
@@ -309,10 +246,11 @@ int args_read(args *a, const secrets *s) {
   int rc;
 
   memset(a, 0, sizeof *a);
-  if (changefeed_options_new(&a->options) != CHANGEFEED_OK) {
-    complain("there is no memory");
-    return EXIT_FAILED;
-  }
+  a->command = command_of(s->argv);
+  a->mirror.snapshot_ms = SNAPSHOT_MS;
+  a->mirror.settle_ms = SETTLE_MS;
+  if (changefeed_options_new(&a->options) != CHANGEFEED_OK)
+    return no_memory(a);
   rc = read_all(a, s);
   if (rc == EXIT_OK && !a->help && !a->version)
     rc = complete(a, s);
@@ -320,6 +258,17 @@ int args_read(args *a, const secrets *s) {
 }
 
 void args_free(args *a) {
+  mirror_args *m = &a->mirror;
+
   changefeed_options_free(a->options);
   a->options = NULL;
+  for (int i = 0; i < 2; i++) {
+    changefeed_options_free(m->sides[i].options);
+    secret_free(m->sides[i].name);
+  }
+  free(m->from);
+  free(m->to);
+  free(m->prefix);
+  free(m->snapshot);
+  memset(m, 0, sizeof *m);
 }

@@ -5,9 +5,10 @@
 #ifndef CLI_ARGS_H
 #define CLI_ARGS_H
 
-#include <changefeed/changefeed.h>
+#include <changefeed/mirror.h>
 #include <stdbool.h>
 
+#include "flags.h"
 #include "secrets.h"
 
 typedef enum row_format {
@@ -17,7 +18,31 @@ typedef enum row_format {
   FORMAT_DOC
 } row_format;
 
+/* Which credentials were given as options; while the arguments are read. */
+typedef struct identity {
+  bool username, password, bearer_token;
+  const char *password_file;
+} identity;
+
+/* One side of a comparison. */
+typedef struct side_args {
+  char *name;                  /* as it was given; may hold a password */
+  changefeed_options *options; /* NULL: a snapshot file */
+} side_args;
+
+/* What mirror and diff were asked to do. */
+typedef struct mirror_args {
+  char *from, *to, *prefix, *snapshot;
+  int keep, start;
+  bool digest, list, follow, audit, json, digest_only;
+  int64_t snapshot_ms, audit_ms, stale_ms, settle_ms;
+  side_args sides[2];
+  int operands;
+  bool retry_limit; /* was given */
+} mirror_args;
+
 typedef struct args {
+  command command;
   changefeed_options *options;
   row_format format;
   bool events, stats, verbose, quiet, version, help;
@@ -26,14 +51,23 @@ typedef struct args {
   bool reset_stops;          /* on_reset=stop */
   bool couch;                /* checkpoint=couch */
   bool keeps;                /* a position, there or elsewhere */
+  mirror_args mirror;
 
   /* while they are read */
-  const char *password_file;
   const char *url;
-  bool username, password, bearer_token, seq_interval, flush_on_stop;
+  identity me;
+  bool seq_interval, flush_on_stop;
 } args;
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+/* Of mirror and diff, 1 says that something differs. */
+enum {
+  EXIT_OK = 0,
+  EXIT_FAILED = 1,
+  EXIT_DIFFERENT = 1,
+  EXIT_USAGE = 2,
+  EXIT_TROUBLE = 3,
+  EXIT_UNSETTLED = 4
+};
 
 /* EXIT_OK, or the exit status after a message on standard error. */
 int args_read(args *a, const secrets *s);
@@ -43,6 +77,6 @@ void args_free(args *a);
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* All flags and options on standard output; false: it could not be written. */
-bool help_print(void);
+bool help_print(command c);
 
 #endif

@@ -6,26 +6,114 @@
 
 #include <string.h>
 
+enum {
+  FOLLOW = COMMAND_FOLLOW,
+  MIRROR = COMMAND_MIRROR,
+  DIFF = COMMAND_DIFF,
+  BOTH = MIRROR | DIFF,
+  ALL = FOLLOW | BOTH
+};
+
 const flag_info own_flags[] = {
-    {OWN_ONCE, "once", NULL, "end when caught up; the same as --mode=once"},
-    {OWN_FORMAT, "format", "row|id|tsv|doc",
+    {OWN_DIGEST, MIRROR, "digest", NULL,
+     "print the digest of all documents, how many there are, and the URL; what "
+     "is done when no other flag says what to print"},
+    {OWN_LIST, MIRROR, "list", NULL,
+     "print the id and the revision of each document, a tab between, and the "
+     "document behind another with --keep=docs"},
+    {OWN_AUDIT, MIRROR, "audit", NULL,
+     "compare with the server's list, and print what differs"},
+    {OWN_FOLLOW, MIRROR, "follow", NULL,
+     "go on, and print what comes (+) and what goes (-), as against the "
+     "snapshot; with --list as against nothing"},
+    {OWN_AUDIT_INTERVAL, MIRROR, "audit-interval", "SECONDS",
+     "with --follow: audit every so many seconds"},
+    {OWN_STALE, MIRROR, "stale", "SECONDS",
+     "tell when for so long nothing has proven that the mirror is in step"},
+    {OWN_SNAPSHOT, MIRROR, "snapshot", "FILE",
+     "start from this file, and save to it at the end"},
+    {OWN_SNAPSHOT_INTERVAL, MIRROR, "snapshot-interval", "SECONDS",
+     "with --follow: save at most every so many seconds, 0: only at the end; "
+     "default: 60"},
+    {OWN_KEEP, MIRROR, "keep", "revs|docs",
+     "what is held: ids and revisions, or the documents, too; default: revs"},
+    {OWN_DIGEST_ONLY, DIFF, "digest-only", NULL,
+     "print the digests of both sides and whether they agree, no documents"},
+    {OWN_SETTLE, DIFF, "settle", "SECONDS",
+     "how long what differs between two databases is looked at until it "
+     "counts; default: 5"},
+    {OWN_A_OPTION, DIFF, "a-option", "NAME=VALUE",
+     "an option of the library for the first side alone; repeatable"},
+    {OWN_B_OPTION, DIFF, "b-option", "NAME=VALUE",
+     "an option of the library for the second side alone; repeatable"},
+    {OWN_A_PASSWORD_FILE, DIFF, "a-password-file", "FILE",
+     "as password-file, for the first side alone"},
+    {OWN_B_PASSWORD_FILE, DIFF, "b-password-file", "FILE",
+     "as password-file, for the second side alone"},
+    {OWN_FROM, BOTH, "from", "ID", "only documents with this id or behind it"},
+    {OWN_TO, BOTH, "to", "ID", "only documents with ids before this one"},
+    {OWN_PREFIX, BOTH, "prefix", "TEXT",
+     "only documents with ids that begin so; excludes from and to"},
+    {OWN_START, BOTH, "start", "auto|list|changes",
+     "read the list of documents first, or all changes; default: auto, changes "
+     "with a filter, else the list"},
+    {OWN_JSON, BOTH, "json", NULL, "print lines of JSON"},
+    {OWN_ONCE, FOLLOW, "once", NULL,
+     "end when caught up; the same as --mode=once"},
+    {OWN_FORMAT, FOLLOW, "format", "row|id|tsv|doc",
      "what is printed of a change: its row as JSON, its id, a line of seq, id, "
      "first revision and deleted (0 or 1) with tabs between, or its document "
      "(which implies include_docs); default: row"},
-    {OWN_EVENTS, "events", NULL,
+    {OWN_EVENTS, ALL, "events", NULL,
      "tell what happens as lines of JSON on standard error"},
-    {OWN_STATS, "stats", NULL,
+    {OWN_STATS, ALL, "stats", NULL,
      "print the counters as a line of JSON on standard error at the end"},
-    {OWN_STATS_INTERVAL, "stats-interval", "SECONDS",
+    {OWN_STATS_INTERVAL, FOLLOW, "stats-interval", "SECONDS",
      "the same every so many seconds, and at the end"},
-    {OWN_PASSWORD_FILE, "password-file", "FILE",
+    {OWN_PASSWORD_FILE, ALL, "password-file", "FILE",
      "read the password from the first line of this file"},
-    {OWN_VERBOSE, "verbose", NULL, "print the library's log on standard error"},
-    {OWN_QUIET, "quiet", NULL, "print nothing but errors on standard error"},
-    {OWN_VERSION, "version", NULL, "print the versions and exit"},
-    {OWN_HELP, "help", NULL, "print this text and exit"},
-    {OWN_NONE, NULL, NULL, NULL},
+    {OWN_VERBOSE, ALL, "verbose", NULL,
+     "print the library's log on standard error"},
+    {OWN_QUIET, ALL, "quiet", NULL,
+     "print nothing but errors on standard error"},
+    {OWN_VERSION, ALL, "version", NULL, "print the versions and exit"},
+    {OWN_HELP, ALL, "help", NULL, "print this text and exit"},
+    {OWN_NONE, 0, NULL, NULL, NULL},
 };
+
+/* ---- commands ---- */
+
+command command_of(char *const *argv) {
+  const char *first = argv[0] != NULL ? argv[1] : NULL;
+
+  if (first != NULL && strcmp(first, "mirror") == 0)
+    return COMMAND_MIRROR;
+  if (first != NULL && strcmp(first, "diff") == 0)
+    return COMMAND_DIFF;
+  return COMMAND_FOLLOW;
+}
+
+const char *command_name(command c) {
+  return c == COMMAND_MIRROR ? "changefeed mirror"
+         : c == COMMAND_DIFF ? "changefeed diff"
+                             : "changefeed";
+}
+
+bool flag_is_of_use(command c, const changefeed_option_info *option) {
+  static const char *const decided[] = {
+      "url",      "mode",   "since",    "checkpoint",   "checkpoint_key",
+      "source",   "style",  "limit",    "descending",   "auto_ack",
+      "startkey", "endkey", "on_reset", "include_docs", "inclusive_end"};
+
+  if (c == COMMAND_FOLLOW)
+    return true;
+  for (size_t i = 0; i < sizeof decided / sizeof *decided; i++)
+    if (strcmp(option->name, decided[i]) == 0)
+      return false;
+  return true;
+}
+
+/* ---- names ---- */
 
 /* Equal, '-' and '_' being the same. */
 static bool same_name(const char *a, const char *b) {
@@ -36,14 +124,14 @@ static bool same_name(const char *a, const char *b) {
   return *a == '\0' && *b == '\0';
 }
 
-static const flag_info *find_own(const char *name) {
+static const flag_info *find_own(command c, const char *name) {
   for (const flag_info *own = own_flags; own->name != NULL; own++)
-    if (same_name(own->name, name))
+    if ((own->commands & (unsigned)c) != 0 && same_name(own->name, name))
       return own;
   return NULL;
 }
 
-static const changefeed_option_info *find_option(const char *name) {
+const changefeed_option_info *flag_option(const char *name) {
   const changefeed_option_info *info = NULL;
 
   for (size_t i = 0; changefeed_option_at(i, &info) == CHANGEFEED_OK; i++)
@@ -62,15 +150,15 @@ static bool is_switch_word(const char *text) {
   return false;
 }
 
-static void look_up(flag *f) {
-  f->own = find_own(f->name);
+static void look_up(command c, flag *f) {
+  f->own = find_own(c, f->name);
   if (f->own != NULL)
     return;
-  f->option = find_option(f->name);
+  f->option = flag_option(f->name);
   if (f->option != NULL ||
       (strncmp(f->name, "no-", 3) != 0 && strncmp(f->name, "no_", 3) != 0))
     return;
-  f->option = find_option(f->name + 3);
+  f->option = flag_option(f->name + 3);
   if (f->option != NULL && f->option->kind != CHANGEFEED_OPTION_SWITCH)
     f->option = NULL;
   f->negated = f->option != NULL;
@@ -87,7 +175,7 @@ static bool takes_next(const flag *f, const char *next) {
   return f->option->kind != CHANGEFEED_OPTION_SWITCH || is_switch_word(next);
 }
 
-void flag_read(char *const *argv, int at, flag *out) {
+void flag_read(command c, char *const *argv, int at, flag *out) {
   const char *arg = argv[at];
   const char *equals;
   size_t len;
@@ -107,11 +195,28 @@ void flag_read(char *const *argv, int at, flag *out) {
   memcpy(out->name, arg, len);
   if (strcmp(out->name, "-h") == 0)
     memcpy(out->name, "help", sizeof "help");
-  look_up(out);
+  look_up(c, out);
   if (out->value == NULL && takes_next(out, argv[at + 1])) {
     out->value = argv[at + 1];
     out->used = 2;
   }
+}
+
+const char *flag_split(const char *text,
+                       const changefeed_option_info **option) {
+  const char *equals = strchr(text, '=');
+  char name[FLAG_NAME_MAX];
+  size_t len = equals != NULL ? (size_t)(equals - text) : 0;
+
+  *option = NULL;
+  if (equals == NULL)
+    return NULL;
+  if (len < sizeof name) {
+    memcpy(name, text, len);
+    name[len] = '\0';
+    *option = flag_option(name);
+  }
+  return equals + 1;
 }
 
 /* ---- the nearest name ---- */
@@ -163,15 +268,17 @@ static void consider(nearest *n, const char *known, const char *name) {
   }
 }
 
-const char *flag_nearest(const char *name) {
+const char *flag_nearest(command c, const char *name) {
   nearest n = {NULL, (unsigned)strlen(name) / 3 + 2};
   const changefeed_option_info *info = NULL;
 
   if (name[0] == '\0')
     return NULL;
   for (const flag_info *own = own_flags; own->name != NULL; own++)
-    consider(&n, own->name, name);
+    if ((own->commands & (unsigned)c) != 0)
+      consider(&n, own->name, name);
   for (size_t i = 0; changefeed_option_at(i, &info) == CHANGEFEED_OK; i++)
-    consider(&n, info->name, name);
+    if (flag_is_of_use(c, info))
+      consider(&n, info->name, name);
   return n.name;
 }

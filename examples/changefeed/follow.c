@@ -116,7 +116,7 @@ static int start(follower *f) {
   rc = open_feed(f);
   if (rc != CHANGEFEED_OK)
     return refuse(f, rc);
-  rc = stopper_start(&f->console.out);
+  rc = stopper_start(&f->console.out, EXIT_OK);
   if (rc != 0) {
     report_end(&f->report, f->feed, CHANGEFEED_ERR_SYSTEM, strerror(rc));
     return EXIT_FAILED;

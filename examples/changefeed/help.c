@@ -81,30 +81,65 @@ static void put_option(textbuf *t, const changefeed_option_info *info) {
   text_free(&words);
 }
 
-static void put_all(textbuf *t) {
+static const char *usage_of(command c) {
+  switch (c) {
+  case COMMAND_MIRROR:
+    return "Usage: changefeed mirror [OPTION]... URL\n"
+           "Hold what a CouchDB database holds: print it or its digest, prove "
+           "it, save it.\n";
+  case COMMAND_DIFF:
+    return "Usage: changefeed diff [OPTION]... URL|FILE URL|FILE\n"
+           "Compare two CouchDB databases, or snapshots of \"changefeed "
+           "mirror\": what is only\nin the first (<), only in the second (>), "
+           "or in another revision (!).\n";
+  default:
+    return "Usage: changefeed [OPTION]... URL\n"
+           "       changefeed mirror [OPTION]... URL\n"
+           "       changefeed diff [OPTION]... URL|FILE URL|FILE\n"
+           "Print the changes of a CouchDB database as they happen, a line "
+           "each. What mirror and\ndiff do: \"changefeed mirror --help\", "
+           "\"changefeed diff --help\".\n";
+  }
+}
+
+static const char *statuses_of(command c) {
+  switch (c) {
+  case COMMAND_MIRROR:
+    return "Exit status: 0 done; 1 the audit found differences; 2 wrong "
+           "usage; 3 trouble;\n4 what differs went on changing.\n";
+  case COMMAND_DIFF:
+    return "Exit status: 0 equal; 1 something differs; 2 wrong usage; 3 "
+           "trouble; 4 what\ndiffers went on changing.\n";
+  default:
+    return "Exit status: 0 ended by --once, --limit, a "
+           "signal or a closed pipe; 1 the feed\nfailed; 2 wrong usage.\n";
+  }
+}
+
+static void put_all(textbuf *t, command c) {
   const changefeed_option_info *info = NULL;
 
-  text_puts(t, "Usage: changefeed [OPTION]... URL\n"
-               "Print the changes of a CouchDB database as they happen, a line "
-               "each.\n\nFlags of the command:\n");
+  text_printf(t, "%s\nFlags of the command:\n", usage_of(c));
   for (const flag_info *own = own_flags; own->name != NULL; own++)
-    put_flag(t, own);
+    if ((own->commands & (unsigned)c) != 0)
+      put_flag(t, own);
   text_puts(t, "\nOptions of the library (--name=value or --name value; - and "
                "_ are the same; a\nswitch may stand alone, and --no-name "
                "turns it off):\n");
   for (size_t i = 0; changefeed_option_at(i, &info) == CHANGEFEED_OK; i++)
-    put_option(t, info);
-  text_puts(t,
-            "\nEnvironment: CHANGEFEED_PASSWORD is the password of a user who "
-            "has none.\nExit status: 0 ended by --once, --limit, a "
-            "signal or a closed pipe; 1 the feed\nfailed; 2 wrong usage.\n");
+    if (flag_is_of_use(c, info))
+      put_option(t, info);
+  text_printf(t,
+              "\nEnvironment: CHANGEFEED_PASSWORD is the password of a user "
+              "who has none.\n%s",
+              statuses_of(c));
 }
 
-bool help_print(void) {
+bool help_print(command c) {
   textbuf t = {0};
   bool ok;
 
-  put_all(&t);
+  put_all(&t, c);
   ok = text_ok(&t) && fwrite(t.data, 1, t.len, stdout) == t.len &&
        fflush(stdout) == 0;
   if (!ok)

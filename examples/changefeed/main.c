@@ -1,12 +1,15 @@
 /*
  * The changefeed command: prints the changes of a CouchDB database as they
- * happen. It uses the library through its public interface alone.
+ * happen, keeps mirrors, and compares databases. It uses the library through
+ * its public interface alone.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "args.h"
+#include "diff.h"
 #include "follow.h"
+#include "mirror.h"
 
 static int print_version(void) {
   if (printf("changefeed %s\n%s\n", CHANGEFEED_VERSION,
@@ -18,12 +21,22 @@ static int print_version(void) {
   return EXIT_OK;
 }
 
-static int run(const args *a) {
-  if (a->help)
-    return help_print() ? EXIT_OK : EXIT_FAILED;
+static int say(const args *a) {
   if (a->version)
     return print_version();
-  return follow(a);
+  return help_print(a->command) ? EXIT_OK : EXIT_FAILED;
+}
+
+static int run(const args *a) {
+  return a->command == COMMAND_MIRROR ? mirror(a)
+         : a->command == COMMAND_DIFF ? diff(a)
+                                      : follow(a);
+}
+
+/* Of mirror and diff, 1 means something else. */
+static int own_status(const args *a, int status) {
+  return status == EXIT_FAILED && a->command != COMMAND_FOLLOW ? EXIT_TROUBLE
+                                                               : status;
 }
 
 int main(int argc, char **argv) {
@@ -37,7 +50,11 @@ int main(int argc, char **argv) {
   else
     complain("there is no memory");
   secrets_free(&s);
-  if (status == EXIT_OK)
+  if (status != EXIT_OK)
+    status = own_status(&a, status);
+  else if (a.help || a.version)
+    status = own_status(&a, say(&a));
+  else
     status = run(&a);
   args_free(&a);
   return status;

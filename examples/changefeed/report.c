@@ -3,6 +3,8 @@
  */
 #include "report.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 void report_init(report *r, const args *a, console *c) {
@@ -24,6 +26,8 @@ static bool for_people(const report *r) {
 static void say_begin(report *r) {
   text_clear(&r->line);
   text_puts(&r->line, "changefeed: ");
+  if (r->side != NULL)
+    text_printf(&r->line, "%s: ", r->side);
 }
 
 /* A sentence that goes on: without its full stop. */
@@ -74,8 +78,8 @@ static void tell_recovery(report *r) {
 static void start_progress(report *r, changefeed *feed) {
   changefeed_stats s = CHANGEFEED_STATS_INIT;
 
-  if (!for_people(r) || r->args->verbose || !r->console->terminal ||
-      changefeed_get_stats(feed, &s) != CHANGEFEED_OK)
+  if (r->mirrors || !for_people(r) || r->args->verbose ||
+      !r->console->terminal || changefeed_get_stats(feed, &s) != CHANGEFEED_OK)
     return;
   r->next_progress_ms = r->rate_ms = clock_ms();
   r->rate_rows = s.changes;
@@ -185,7 +189,42 @@ void report_log(report *r, int level, const char *text, size_t len) {
 
 void report_usage(report *r, const char *message) {
   say_begin(r);
-  text_printf(&r->line, "%s\nTry \"changefeed --help\".", message);
+  text_printf(&r->line, "%s\nTry \"%s --help\".", message,
+              command_name(r->args->command));
+  say_end(r);
+}
+
+void report_say(report *r, const char *format, ...) {
+  char words[1024];
+  va_list list;
+
+  if (!for_people(r))
+    return;
+  va_start(list, format);
+  (void)vsnprintf(words, sizeof words, format, list);
+  va_end(list);
+  say_begin(r);
+  text_puts(&r->line, words);
+  say_end(r);
+}
+
+void report_fault(report *r, int code, const char *message, const char *of) {
+  console_erase(r->console);
+  if (r->args->events) {
+    report_json_begin(r, "end");
+    report_json_int(r, "code", code);
+    report_json_text(r, "message", message);
+    report_json_text(r, "of", of);
+    report_json_end(r);
+    return;
+  }
+  say_begin(r);
+  /* The library's words for these are about feeds. */
+  if (code != CHANGEFEED_ERR_STORE && code != CHANGEFEED_END)
+    text_printf(&r->line, "%s: ", changefeed_strerror(code));
+  say_sentence(r, message);
+  if (of != NULL && strstr(message, of) == NULL)
+    text_printf(&r->line, "; of %s", of);
   say_end(r);
 }
 

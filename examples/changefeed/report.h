@@ -11,7 +11,9 @@
 typedef struct report {
   const args *args;
   console *console;
-  textbuf line;  /* in the making */
+  textbuf line;     /* in the making */
+  const char *side; /* "A" or "B" of a comparison; NULL: there is one feed */
+  bool mirrors;  /* the feed is a mirror's: its rows are nothing to be shown */
   bool troubled; /* a fault was told, and no row or LIVE since */
   /* progress */
   int64_t next_progress_ms; /* -1: not catching up */
@@ -37,6 +39,12 @@ int report_tick(report *r, changefeed *feed);
 void report_end(report *r, changefeed *feed, int code, const char *message);
 /* Options that contradict each other. */
 void report_usage(report *r, const char *message);
+/* A sentence for people, unless it is to be quiet or to write JSON. */
+void report_say(report *r, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* How a mirror, or a snapshot, ended: a fault, a sentence about it, and of
+   what. */
+void report_fault(report *r, int code, const char *message, const char *of);
 
 /* report_progress.c: draws the line when it is due. */
 void report_progress(report *r, changefeed *feed, int64_t now_ms);

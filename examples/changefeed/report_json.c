@@ -12,6 +12,8 @@ void report_json_begin(report *r, const char *event) {
   text_puts(&r->line, ",\"time\":\"");
   text_put_now(&r->line);
   text_putc(&r->line, '"');
+  if (r->side != NULL)
+    text_printf(&r->line, ",\"side\":\"%s\"", r->side);
 }
 
 static void put_name(report *r, const char *name) {

@@ -38,10 +38,8 @@ static void hide_user_info(char *url) {
     cross_out(url + start, len);
 }
 
-/* value lies in an argument, is the value of the flag, and is overwritten in
-   place. */
-static void hide_value(const flag *f, char *value) {
-  const char *name = f->option != NULL ? f->option->name : "";
+static void hide_option(const changefeed_option_info *option, char *value) {
+  const char *name = option != NULL ? option->name : "";
   char *colon = strchr(value, ':');
 
   if (strcmp(name, "url") == 0 || strcmp(name, "proxy") == 0 ||
@@ -49,20 +47,39 @@ static void hide_value(const flag *f, char *value) {
     hide_user_info(value);
   else if (strcmp(name, "header") == 0 && colon != NULL)
     cross_out(colon + 1, strlen(colon + 1));
-  else if (f->option != NULL && f->option->secret != 0)
+  else if (option != NULL && option->secret != 0)
     cross_out(value, strlen(value));
   else if (strstr(value, "://") != NULL)
     hide_user_info(value);
 }
 
+/* value lies in an argument, is the value of the flag, and is overwritten in
+   place. */
+static void hide_value(const flag *f, char *value) {
+  const changefeed_option_info *option = f->option;
+  const char *inner;
+
+  if (f->own != NULL &&
+      (f->own->id == OWN_A_OPTION || f->own->id == OWN_B_OPTION)) {
+    inner = flag_split(value, &option);
+    if (inner == NULL || option == NULL) {
+      cross_out(value, strlen(value)); /* a mistake, perhaps of a secret */
+      return;
+    }
+    value += inner - value;
+  }
+  hide_option(option, value);
+}
+
 static void hide_arguments(char **argv) {
+  command c = command_of(argv);
   bool flags = true;
   flag f;
 
-  for (int i = 1; argv[i] != NULL; i += f.used) {
+  for (int i = c == COMMAND_FOLLOW ? 1 : 2; argv[i] != NULL; i += f.used) {
     char *equals = strchr(argv[i], '=');
 
-    flag_read(argv, i, &f);
+    flag_read(c, argv, i, &f);
     if (!flags || !f.is_flag) {
       flags = flags && !f.ends_flags;
       f.used = 1;

@@ -110,10 +110,10 @@ static bool put(sink *s, const char *data, size_t len, const char *tail,
       sink_wake(s);
     /* Under the lock, as the resume of the thread is: in another order they
        would leave the feed paused for ever. */
-    if (s->feed != NULL && !s->paused &&
-        s->in.bytes.len + s->out_left > SINK_LIMIT) {
+    if (!s->paused && s->in.bytes.len + s->out_left > SINK_LIMIT) {
       s->paused = true;
-      (void)changefeed_pause(s->feed);
+      if (s->feed != NULL)
+        (void)changefeed_pause(s->feed);
     }
   }
   (void)pthread_mutex_unlock(&s->lock);
@@ -134,6 +134,21 @@ void sink_set_feed(sink *s, changefeed *feed) {
   (void)pthread_mutex_lock(&s->lock);
   s->feed = feed;
   (void)pthread_mutex_unlock(&s->lock);
+}
+
+void sink_set_loop(sink *s, changefeed_loop *loop) {
+  (void)pthread_mutex_lock(&s->lock);
+  s->loop = loop;
+  (void)pthread_mutex_unlock(&s->lock);
+}
+
+bool sink_has_room(sink *s) {
+  bool room;
+
+  (void)pthread_mutex_lock(&s->lock);
+  room = !s->paused;
+  (void)pthread_mutex_unlock(&s->lock);
+  return room;
 }
 
 static bool is_idle(const sink *s) {

@@ -45,6 +45,7 @@ typedef struct sink {
   bool quit, done;
   int error;        /* errno of the write that failed; EPIPE: reader gone */
   changefeed *feed; /* NULL: nothing to acknowledge, pause or stop */
+  changefeed_loop *loop; /* NULL: nobody to wake when there is room again */
   bool paused;
   uint64_t lost; /* lines dropped because nobody reads them */
 
@@ -62,6 +63,12 @@ bool sink_bytes(sink *s, const char *data, size_t len);
 
 /* The feed whose rows these are. NULL before it is closed. */
 void sink_set_feed(sink *s, changefeed *feed);
+/* A loop to be woken when what waited too much is half out, or no more can be
+   written; for those whose lines are no rows of a feed. NULL before it is
+   freed. */
+void sink_set_loop(sink *s, changefeed_loop *loop);
+/* Less waits than may. */
+bool sink_has_room(sink *s);
 /* All is written, or never will be. */
 bool sink_idle(sink *s);
 int sink_error(sink *s);

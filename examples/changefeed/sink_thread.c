@@ -45,6 +45,8 @@ static void give_up(sink *s, int error) {
   s->error = error;
   if (s->feed != NULL)
     (void)changefeed_stop(s->feed);
+  if (s->loop != NULL)
+    (void)changefeed_loop_wakeup(s->loop);
 }
 
 /* Called with the lock. Whether the feed may go on after all. */
@@ -53,6 +55,8 @@ static void maybe_resume(sink *s) {
     s->paused = false;
     if (s->feed != NULL)
       (void)changefeed_resume(s->feed);
+    if (s->loop != NULL)
+      (void)changefeed_loop_wakeup(s->loop);
   }
 }
 

@@ -12,11 +12,13 @@
 #include "args.h"
 
 static struct {
-  pthread_mutex_t lock; /* guards feed and poke */
+  pthread_mutex_t lock; /* guards feed, loop and poke */
   changefeed *feed;
+  changefeed_loop *loop;
   sink *poke;
   atomic_bool asked;
   sigset_t signals;
+  int again;
 } stopper = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* timeout(1) and some shells send the same signal twice at once. Only a later
@@ -33,13 +35,15 @@ static void *wait_for_signals(void *unused) {
       continue;
     if (atomic_exchange(&stopper.asked, true)) {
       if (clock_ms() - first_ms >= AGAIN_MS)
-        _exit(EXIT_OK);
+        _exit(stopper.again);
       continue;
     }
     first_ms = clock_ms();
     (void)pthread_mutex_lock(&stopper.lock);
     if (stopper.feed != NULL)
       (void)changefeed_stop(stopper.feed);
+    if (stopper.loop != NULL)
+      (void)changefeed_loop_wakeup(stopper.loop);
     if (stopper.poke != NULL)
       sink_poke(stopper.poke);
     (void)pthread_mutex_unlock(&stopper.lock);
@@ -69,11 +73,12 @@ void stopper_block(void) {
   (void)pthread_sigmask(SIG_BLOCK, &stopper.signals, NULL);
 }
 
-int stopper_start(sink *poke) {
+int stopper_start(sink *poke, int again) {
   pthread_t thread;
   int rc;
 
   stopper.poke = poke;
+  stopper.again = again;
   rc = pthread_create(&thread, NULL, wait_for_signals, NULL);
   return rc != 0 ? rc : pthread_detach(thread);
 }
@@ -86,9 +91,16 @@ void stopper_set_feed(changefeed *feed) {
   (void)pthread_mutex_unlock(&stopper.lock);
 }
 
+void stopper_set_loop(changefeed_loop *loop) {
+  (void)pthread_mutex_lock(&stopper.lock);
+  stopper.loop = loop;
+  (void)pthread_mutex_unlock(&stopper.lock);
+}
+
 void stopper_forget(void) {
   (void)pthread_mutex_lock(&stopper.lock);
   stopper.feed = NULL;
+  stopper.loop = NULL;
   stopper.poke = NULL;
   (void)pthread_mutex_unlock(&stopper.lock);
 }

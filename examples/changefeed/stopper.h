@@ -13,11 +13,13 @@
 
 /* Blocks the signals for all threads made from now on. */
 void stopper_block(void);
-/* Starts the thread. poke: told to look at stopper_asked, besides the feed. 0
-   or an errno. */
-int stopper_start(sink *poke);
+/* Starts the thread. poke: told to look at stopper_asked, besides the feed.
+   again: the exit status after a later signal. 0 or an errno. */
+int stopper_start(sink *poke, int again);
 /* The feed to stop; NULL before it is closed. */
 void stopper_set_feed(changefeed *feed);
+/* A loop to be woken instead, for those who look at stopper_asked. */
+void stopper_set_loop(changefeed_loop *loop);
 /* A signal touches nothing of the command's from here on: the feed and the sink
    may be freed. */
 void stopper_forget(void);
