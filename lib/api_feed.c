@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "feed_tick.h"
 #include "loop.h"
 
 int changefeed_open(changefeed **out, changefeed_loop *loop,
@@ -252,6 +253,7 @@ int changefeed_get_stats(const changefeed *feed, changefeed_stats *stats) {
   all.idle_ms = since(feed, feed->last_byte_ms);
   all.row_age_ms = since(feed, feed->last_row_ms);
   all.save_age_ms = since(feed, feed->last_save_ms);
+  all.fresh_ms = since(feed, cfi_tick_proven_ms(feed));
   size = stats->size < sizeof all ? stats->size : sizeof all;
   all.size = size;
   memcpy(stats, &all, size);

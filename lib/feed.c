@@ -3,7 +3,7 @@
  * calls the parts in order, and the end. The parts are in
  * the other feed_*.c files.
  */
-#include "feed.h"
+#include "feed_tick.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -342,6 +342,8 @@ static int build(changefeed *f, const changefeed_options *o, cfi_error *error) {
   if (rc == CHANGEFEED_OK)
     rc = check_target(f, error);
   if (rc == CHANGEFEED_OK)
+    rc = cfi_tick_open(f, error);
+  if (rc == CHANGEFEED_OK)
     rc = copy_credentials(f, error);
   cfi_endpoint_choose_home(f);
   if (rc == CHANGEFEED_OK)
@@ -430,6 +432,7 @@ void cfi_feed_free(changefeed *f, bool save) {
   cfi_buf_free(&f->main.reply);
   cfi_buf_free(&f->side.reply);
   cfi_local_free(f);
+  cfi_tick_free(f);
   cfi_free(alloc, f->held);
   cfi_free(alloc, f->changes);
   cfi_free(alloc, f->change_list);

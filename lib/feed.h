@@ -72,6 +72,7 @@ enum {
 };
 
 typedef struct cfi_local cfi_local;
+typedef struct cfi_tick cfi_tick;
 
 struct changefeed {
   /* What a heartbeat touches stands together: thousands of feeds may do nothing
@@ -99,6 +100,8 @@ struct changefeed {
   uint64_t beats_seen, request_bytes;
   int64_t byte_ms, idle_ms; /* the main request's last; allowed silence */
   int64_t last_byte_ms, last_row_ms, last_save_ms; /* -1: never */
+  int64_t
+      arrived_ms; /* with a tick: the first byte behind what was delivered */
   cfi_frame frame;
   changefeed_stats stats;
   cfi_lane main, side; /* the requests under way */
@@ -194,6 +197,8 @@ struct changefeed {
   char *store_key; /* where an application's store keeps it */
   const char *pending_reset; /* a reason found before the first step; static */
   cfi_store_file *file;
+  cfi_tick *tick;  /* NULL: none */
+  size_t tick_len; /* of its id; 0: none */
   changefeed_store store;
   bool has_store;
   uint64_t stored_rows; /* acknowledged before this run */

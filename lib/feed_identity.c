@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "feed.h"
+#include "feed_tick.h"
 #include "str.h"
 
 bool cfi_feed_has_begun(const changefeed *f) {
@@ -171,6 +171,7 @@ bool cfi_feed_reset(changefeed *f, const char *reason) {
   }
   f->begun_at = f->ordinal;
   cfi_repeat_clear(&f->repeat);
+  cfi_tick_forget(f);
   forget_database(f);
   f->marker_absent = false;
   f->repeat_run = 0;

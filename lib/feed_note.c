@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "feed.h"
+#include "feed_tick.h"
 #include "reply.h"
 
 enum { COOKIE_AGE_MS = 600000 /* CouchDB's, when Set-Cookie does not say */ };
@@ -33,6 +33,8 @@ const char *cfi_lane_asked(const changefeed *f, const cfi_lane *l) {
       [CFI_ASK_MARKER_PUT] = "writing the marker into",
       [CFI_ASK_SAVE] = "saving the position in",
       [CFI_ASK_HOME] = "asking for the preferred endpoint",
+      [CFI_ASK_TICK] = "asking for the tick in",
+      [CFI_ASK_TICK_PUT] = "writing the tick into",
       [CFI_ASK_CATCHUP] = "asking for the changes of",
       [CFI_ASK_LIVE] = "asking for the live changes of"};
 
@@ -77,7 +79,9 @@ static void note_retry_after(changefeed *f, const cfi_lane *l,
 
   if (ms < 0 || l->ask == CFI_ASK_HOME)
     return;
-  if (save)
+  if (cfi_tick_asks(l->ask))
+    cfi_tick_put_off(f, ms);
+  else if (save)
     f->save_at_ms = cfi_clock_after(cfi_feed_now(f), ms);
   else if (ms > f->retry_after_ms)
     f->retry_after_ms = ms;
@@ -157,6 +161,10 @@ bool cfi_feed_receive(changefeed *f, cfi_lane *l, const void *data, size_t len,
   *fail = false;
   if (l == &f->main)
     f->byte_ms = f->last_byte_ms = cfi_feed_now(f);
+  /* No row that is complete came before this. */
+  if (f->tick_len != 0 && l == &f->main && f->held_count == 0 &&
+      f->frame.pos == f->queue.len)
+    f->arrived_ms = f->byte_ms;
   if (!cfi_lane_asks_rows(l) || l->status != 200) {
     if (receive_reply(l, data, len))
       return true;

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "feed.h"
+#include "feed_tick.h"
 
 enum { LOGIN_TOKENS = 3, SESSION_TOKENS = 2 };
 
@@ -72,7 +72,7 @@ static char *member_body(const changefeed *f, const char *name,
 
 static bool has_body(const changefeed *f, const cfi_lane *l) {
   return l->ask == CFI_ASK_LOGIN || l->ask == CFI_ASK_SAVE ||
-         l->ask == CFI_ASK_MARKER_PUT ||
+         l->ask == CFI_ASK_MARKER_PUT || l->ask == CFI_ASK_TICK_PUT ||
          (cfi_lane_asks_rows(l) &&
           (f->set.doc_ids != NULL || f->set.selector != NULL));
 }
@@ -85,6 +85,8 @@ static char *make_body(changefeed *f, const cfi_lane *l) {
     return cfi_local_body(f);
   case CFI_ASK_MARKER_PUT:
     return cfi_marker_body(f);
+  case CFI_ASK_TICK_PUT:
+    return cfi_tick_body(f);
   default:
     if (f->set.doc_ids == NULL)
       return member_body(f, "selector", f->set.selector);
@@ -132,7 +134,8 @@ static void describe_request(const changefeed *f, const cfi_lane *l,
 
   request->ask = l->ask;
   request->side = side;
-  request->put = l->ask == CFI_ASK_SAVE || l->ask == CFI_ASK_MARKER_PUT;
+  request->put = l->ask == CFI_ASK_SAVE || l->ask == CFI_ASK_MARKER_PUT ||
+                 l->ask == CFI_ASK_TICK_PUT;
   request->content_type = l->ask == CFI_ASK_LOGIN
                               ? "application/x-www-form-urlencoded"
                               : "application/json";

@@ -2,10 +2,10 @@
  * The request beside the main one. First of all it confirms responses: who
  * answers, and is it the history we know? Asked after the response's head has
  * come, the answer holds for all its rows, which wait for it. When there is
- * nothing to confirm it saves positions in the database and looks after the
- * preferred endpoint.
+ * nothing to confirm it saves positions in the database, looks after the
+ * preferred endpoint, and writes the tick.
  */
-#include "feed.h"
+#include "feed_tick.h"
 
 #include <stdio.h>
 
@@ -44,7 +44,7 @@ static bool next_check(const changefeed *f, cfi_ask *ask) {
 
 static bool is_check(cfi_ask ask) {
   return ask != CFI_ASK_LOAD && ask != CFI_ASK_SAVE && ask != CFI_ASK_HOME &&
-         ask != CFI_ASK_LOGIN;
+         ask != CFI_ASK_LOGIN && !cfi_tick_asks(ask);
 }
 
 /* A response without a byte needs no confirmation. */
@@ -70,7 +70,7 @@ static bool wanted(const changefeed *f, cfi_ask *ask) {
   if (cfi_local_wants(f, ask))
     return true;
   *ask = CFI_ASK_HOME;
-  return cfi_endpoint_wants_home(f);
+  return cfi_endpoint_wants_home(f) || cfi_tick_wants(f, ask);
 }
 
 /* A response may outlive the session it began with: what is wanted beside it
@@ -79,7 +79,8 @@ static bool waits_for_login(const changefeed *f) {
   cfi_ask ask;
 
   return rows_may_come(f) && f->verified && cfi_feed_needs_login(f) &&
-         (cfi_local_wants(f, &ask) || cfi_endpoint_wants_home(f));
+         (cfi_local_wants(f, &ask) || cfi_endpoint_wants_home(f) ||
+          cfi_tick_wants(f, &ask));
 }
 
 /* ---- asking ---- */
@@ -90,6 +91,8 @@ static void judge(changefeed *f) {
     cfi_endpoint_on_home(f, &f->side);
   else if (f->side.ask == CFI_ASK_LOGIN)
     cfi_local_on_login(f, &f->side);
+  else if (cfi_tick_asks(f->side.ask))
+    cfi_tick_on_side(f, &f->side);
   else
     cfi_local_on_side(f, &f->side);
 }
@@ -120,6 +123,8 @@ static void begin(changefeed *f, cfi_ask ask) {
 void cfi_side_cancel(changefeed *f) {
   if (f->side_active && !f->side.done)
     f->world.cancel(f->world.ctx, true);
+  if (f->side_active && cfi_tick_asks(f->side.ask))
+    cfi_tick_abandon(f);
   f->side_active = false;
 }
 
@@ -137,6 +142,8 @@ static void on_done(changefeed *f) {
   case CFI_ASK_SAVE:
   case CFI_ASK_HOME:
   case CFI_ASK_LOGIN:
+  case CFI_ASK_TICK:
+  case CFI_ASK_TICK_PUT:
     judge(f);
     break;
   case CFI_ASK_MARKER:
@@ -193,7 +200,7 @@ bool cfi_side_step(changefeed *f) {
   }
   if (f->side_active) {
     /* What comes first comes first; a save may be asked for again. */
-    if (f->side.ask == CFI_ASK_HOME &&
+    if ((f->side.ask == CFI_ASK_HOME || cfi_tick_asks(f->side.ask)) &&
         (f->phase == CFI_PHASE_FLUSH || check_is_due(f))) {
       cfi_side_cancel(f);
       return true;
@@ -233,6 +240,7 @@ int64_t cfi_side_due_ms(const changefeed *f) {
       (f->renew && cfi_feed_needs_login(f)))
     return CFI_NEVER;
   due = cfi_local_due_ms(f);
-  return cfi_endpoint_looks_home(f) && f->home_due_ms < due ? f->home_due_ms
-                                                            : due;
+  if (cfi_endpoint_looks_home(f) && f->home_due_ms < due)
+    due = f->home_due_ms;
+  return cfi_tick_due_ms(f) < due ? cfi_tick_due_ms(f) : due;
 }

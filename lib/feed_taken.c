@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "feed.h"
+#include "feed_tick.h"
 #include "str.h"
 
 /* When it is delivered, and not when it is read: what came before it is noted
@@ -104,6 +104,8 @@ void cfi_feed_take(changefeed *f, const cfi_held *held) {
     f->request_news++;
     cfi_feed_end_repeats(f);
   }
+  if (f->tick_len != 0 && held->row.id.len == f->tick_len)
+    cfi_tick_taken(f, held);
   if (!f->closing && save_may_be_due(f))
     cfi_feed_save_if_due(f);
 }

@@ -186,6 +186,13 @@ char *cfi_feed_make_url(changefeed *f, const cfi_lane *l) {
   case CFI_ASK_MARKER_PUT:
     put_local(f, &b, CFI_MARKER_NAME);
     break;
+  case CFI_ASK_TICK:
+  case CFI_ASK_TICK_PUT:
+    cfi_buf_putc(&b, '/');
+    cfi_buf_puts(&b, f->url.db);
+    cfi_buf_putc(&b, '/');
+    cfi_url_put_encoded(&b, f->set.tick, f->tick_len);
+    break;
   case CFI_ASK_CATCHUP:
   case CFI_ASK_LIVE:
     if (!f->lists) {

@@ -20,6 +20,8 @@ typedef enum cfi_ask {
   CFI_ASK_MARKER_PUT, /* PUT of it */
   CFI_ASK_SAVE,       /* PUT /db/_local/...: the position */
   CFI_ASK_HOME,       /* GET / of the endpoint we would rather follow */
+  CFI_ASK_TICK,       /* GET /db/...: the document that proves the way */
+  CFI_ASK_TICK_PUT,   /* PUT of it */
   CFI_ASK_CATCHUP,    /* what is past: feed=normal */
   CFI_ASK_LIVE        /* what comes */
 } cfi_ask;

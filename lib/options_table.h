@@ -67,6 +67,8 @@ INT(connect_timeout_ms, "ms", 100, 3600000, 0, 10000, "time to connect, name loo
 INT(header_timeout_ms, "ms", 100, 3600000, 0, 65000, "time until a response begins")
 INT(connection_max_age_ms, "ms", 1000, 604800000, 1, 3600000, "renew a connection after this time, so that withdrawn rights take effect; 0 = never")
 INT(progress_interval_ms, "ms", 100, 86400000, 0, 60000, "how often the position moves at least when a filter lets no row through")
+STRING(tick, 0, "", "id of a document that somebody writes every few seconds: its rows prove that changes come through, and stats tell by fresh_ms up to when")
+INT(tick_write_ms, "ms", 1000, 86400000, 1, 0, "write the tick ourselves when its last row is older than this; 0 = never")
 
 /* trouble */
 INT(retry_min_ms, "ms", 10, 3600000, 0, 250, "first ceiling of the random delay before another attempt; it doubles with each failure")

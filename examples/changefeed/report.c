@@ -120,6 +120,8 @@ static const char *notice_name(int kind) {
     return "store";
   case CHANGEFEED_NOTICE_ENDPOINT:
     return "endpoint";
+  case CHANGEFEED_NOTICE_TICK:
+    return "tick";
   default:
     return NULL;
   }
@@ -145,9 +147,10 @@ void report_notice(report *r, const changefeed_notice *n) {
     notice_as_json(r, n);
     return;
   }
-  /* What is kept from the store the library's log says, too. */
+  /* What may not be written the library's log says, too. */
   if (n->kind == CHANGEFEED_NOTICE_REWIND ||
-      n->kind == CHANGEFEED_NOTICE_STORE || !for_people(r))
+      n->kind == CHANGEFEED_NOTICE_STORE || n->kind == CHANGEFEED_NOTICE_TICK ||
+      !for_people(r))
     return;
   say_begin(r);
   text_printf(&r->line, "%s instead of %s from now on: %s", n->to, n->from,

@@ -90,6 +90,7 @@ void report_stats(report *r, changefeed *feed) {
   COUNTER(idle_ms);
   COUNTER(row_age_ms);
   COUNTER(save_age_ms);
+  COUNTER(fresh_ms);
 #undef COUNTER
   report_json_position(r, feed);
   report_json_end(r);

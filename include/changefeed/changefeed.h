@@ -170,7 +170,9 @@ enum changefeed_notice_kind {
   CHANGEFEED_NOTICE_STORE = 3,    /* the position, or the marker, is not kept
                                      in the database: it lets nothing be
                                      written, or another follower writes */
-  CHANGEFEED_NOTICE_ENDPOINT = 4  /* another endpoint is followed */
+  CHANGEFEED_NOTICE_ENDPOINT = 4, /* another endpoint is followed */
+  CHANGEFEED_NOTICE_TICK = 5      /* tick_write_ms: the tick may not be written,
+                                     and is tried again in an hour */
 };
 
 /* Something worth knowing that changes nothing for the application, borrowed
@@ -180,7 +182,7 @@ typedef struct changefeed_notice {
   uint64_t rows;    /* REWIND: how many rows in a run were repeats */
   const char *from; /* FALLBACK: transport names; ENDPOINT: URLs */
   const char *to;
-  const char *reason; /* FALLBACK, STORE, ENDPOINT: a sentence */
+  const char *reason; /* FALLBACK, STORE, ENDPOINT, TICK: a sentence */
 } changefeed_notice;
 
 /* Counters and gauges of a feed. Set size (CHANGEFEED_STATS_INIT); as much as
@@ -215,11 +217,13 @@ typedef struct changefeed_stats {
   int64_t idle_ms;       /* since the last byte of a feed; -1 = never */
   int64_t row_age_ms;    /* since the last row; -1 = never */
   int64_t save_age_ms;   /* since the last good save; -1 = never */
+  int64_t fresh_ms;      /* option tick: what was written before so long is
+                            delivered; -1 = not known */
 } changefeed_stats;
 #define CHANGEFEED_STATS_INIT                                                  \
   {                                                                            \
     sizeof(changefeed_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  \
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                     \
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                  \
   }
 
 /* ---- callbacks ---------------------------------------------------------- */

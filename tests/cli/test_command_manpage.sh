@@ -29,7 +29,7 @@ done < <(tr '\n' ' ' <out | sed 's/  --/\n--/g' | tr -s ' ' |
   sed -nE 's/^--([a-z_]+)=NUMBER .*\[(.*); default: ([0-9]+)\].*/\1|\2|\3/p')
 [ "$ranges" -gt 20 ] || fail "only $ranges ranges were found in --help"
 
-for event in state retry reset rewind fallback store endpoint log stats end; do
+for event in state retry reset rewind fallback store endpoint tick log stats end; do
   grep -qE "^\\.It Cm $event\$" "$page" || fail "$page lacks the event $event"
 done
 for status in 0 1 2; do

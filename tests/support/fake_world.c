@@ -112,6 +112,9 @@ static void on_notice(changefeed *feed, const changefeed_notice *notice,
   cft_world *w = user;
 
   (void)feed;
+  w->notice = notice->kind;
+  (void)snprintf(w->notice_reason, sizeof w->notice_reason, "%s",
+                 notice->reason != NULL ? notice->reason : "");
   if (notice->kind == CHANGEFEED_NOTICE_REWIND)
     w->rewind_rows += notice->rows;
   else

@@ -54,7 +54,9 @@ typedef struct cft_world {
   char reset_reason[128];
   unsigned resets;
   uint64_t rewind_rows;
-  unsigned fallbacks;
+  unsigned fallbacks; /* and other notices */
+  int notice;         /* the kind of the last */
+  char notice_reason[256];
 } cft_world;
 
 /* Options are name, value pairs up to NULL; url is set unless given. */
