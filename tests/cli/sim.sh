@@ -22,7 +22,10 @@ sim_start() {
   wait_until test -s "$ports"
   sim=$(sed -n 's,^\(http://[^ /]*\)/*$,\1,p' "$ports" | head -n 1)
   sim_control=$(sed -n 's,^control \(http://.*\)$,\1,p' "$ports")
-  [ -n "$sim" ] && [ -n "$sim_control" ] || { cat "$ports" >&2; exit 1; }
+  if [ -z "$sim" ] || [ -z "$sim_control" ]; then
+    cat "$ports" >&2
+    exit 1
+  fi
 }
 
 sim_ask() { # method, URL, [JSON]
