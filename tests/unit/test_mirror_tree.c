@@ -151,7 +151,7 @@ END_TEST
 /* Many ids that begin with the same megabyte: keys between nodes are as long.
  */
 START_TEST(test_mirror_tree_many_huge_ids) {
-  enum { LEN = 1 << 20, COUNT = 400 };
+  enum { LEN = 1 << 20, COUNT = 150 };
   cfi_tree *t = new_tree();
   char *text = malloc(LEN + 20);
   cfi_tree_entry e;
@@ -218,6 +218,31 @@ START_TEST(test_mirror_tree_append_is_put_in_order) {
   ck_assert_msg(cfi_tree_bytes(other) < text, "%zu bytes for %zu",
                 cfi_tree_bytes(other), text);
   cfi_tree_free(other);
+  free_tree(t);
+}
+END_TEST
+
+/* Two ids whose prints are the same, one the beginning of the other. */
+START_TEST(test_mirror_tree_equal_prints_are_told_apart) {
+  cfi_tree *t = new_tree();
+  changefeed_str is = cft_str("id"), other = {NULL, 0};
+  cfi_tree_entry e;
+  char room[20];
+
+  for (unsigned i = 0; i < 10000000; i++) {
+    other =
+        (changefeed_str){room, (size_t)snprintf(room, sizeof room, "id%u", i)};
+    if (cfi_tree_print(other) == cfi_tree_print(is))
+      break;
+  }
+  ck_assert_uint_eq(cfi_tree_print(other), cfi_tree_print(is));
+  cfi_tree_put(t, other, cft_str("2-b"), NULL);
+  ck_assert(!cfi_tree_find(t, is, &e));
+  cfi_tree_put(t, is, cft_str("1-a"), NULL);
+  ck_assert(cfi_tree_find(t, is, &e));
+  ck_assert_str_eq(e.rev.data, "1-a");
+  ck_assert(cfi_tree_find(t, other, &e));
+  ck_assert_str_eq(e.rev.data, "2-b");
   free_tree(t);
 }
 END_TEST
@@ -438,6 +463,7 @@ int main(void) {
   tcase_add_test(tc, test_mirror_tree_many_huge_ids);
   tcase_add_test(tc, test_mirror_tree_too_long_is_refused);
   tcase_add_test(tc, test_mirror_tree_append_is_put_in_order);
+  tcase_add_test(tc, test_mirror_tree_equal_prints_are_told_apart);
   tcase_add_test(tc, test_mirror_tree_first_version_is_empty);
   tcase_add_test(tc, test_mirror_tree_versions_stay_and_go);
   tcase_add_test(tc, test_mirror_tree_load_copies_nothing);
