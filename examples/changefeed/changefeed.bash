@@ -1,10 +1,19 @@
-# bash completion for changefeed; flags and their words come from its --help.
+# bash completion for changefeed and its sub-commands; flags and their words
+# come from --help.
 # shellcheck shell=bash
 
 _changefeed() {
-  local command=$1 current=$2 flag=$3 help words
+  local command=$1 current=$2 flag=$3 help words sub=()
   COMPREPLY=()
-  help=$("$command" --help 2>/dev/null) || return 0
+  if [ "$COMP_CWORD" -eq 1 ] && [[ $current != -* ]]; then
+    "$command" --version >/dev/null 2>&1 || return 0
+    mapfile -t COMPREPLY < <(compgen -W "mirror diff" -- "$current")
+    return 0
+  fi
+  case ${COMP_WORDS[1]-} in
+    mirror | diff) sub=("${COMP_WORDS[1]}") ;;
+  esac
+  help=$("$command" "${sub[@]}" --help 2>/dev/null) || return 0
 
   # "--name=value" comes as three words: '=' is in COMP_WORDBREAKS.
   if [ "$current" = = ]; then
@@ -17,12 +26,16 @@ _changefeed() {
     return 0
   fi
 
-  [[ $flag == --* ]] || return 0
+  if [[ $flag != --* ]]; then
+    # A side of diff may be a snapshot.
+    [ "${sub[*]}" != diff ] || mapfile -t COMPREPLY < <(compgen -f -- "$current")
+    return 0
+  fi
   flag=${flag#--}
   words=$(sed -nE "s/^  --${flag//[-_]/[-_]}\\[?=([^]]*)\\]?\$/\\1/p" <<<"$help")
   if [[ $words == *'|'* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "${words//|/ }" -- "$current")
-  elif [[ $flag =~ (file|cert|key|socket)$ ]]; then
+  elif [[ $flag =~ (file|cert|key|socket|snapshot)$ ]]; then
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
   fi
 }

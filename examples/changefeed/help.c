@@ -97,7 +97,7 @@ static const char *usage_of(command c) {
            "       changefeed mirror [OPTION]... URL\n"
            "       changefeed diff [OPTION]... URL|FILE URL|FILE\n"
            "Print the changes of a CouchDB database as they happen, a line "
-           "each. What mirror and\ndiff do: \"changefeed mirror --help\", "
+           "each. For mirror\nand diff see \"changefeed mirror --help\" and "
            "\"changefeed diff --help\".\n";
   }
 }

@@ -34,6 +34,15 @@ expect_words "some.pem" --ca-file = so
 expect_words "some.pem" --client_cert so
 expect_words "" --limit ''
 expect_words "" http
+expect_words "mirror" m
+expect_words "mirror diff" ''
+expect_words "--follow --follow_redirects" mirror --follow
+expect_words "" mirror --onc
+expect_words "revs docs" mirror --keep = ''
+expect_words "some.pem" mirror --snapshot = so
+expect_words "--digest-only" diff --digest
+expect_words "some.pem" diff http://127.0.0.1/db so
+expect_words "" mirror http
 COMP_WORDS=(changefeed '')
 COMP_CWORD=1
 _changefeed /nonexistent -- changefeed

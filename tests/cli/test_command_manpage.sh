@@ -37,8 +37,31 @@ for status in 0 1 2; do
 done
 grep -q 'CHANGEFEED_PASSWORD' "$page" || fail "$page lacks the environment"
 
+# ---- mirror and diff --------------------------------------------------------
+
+# The pages of the sub-commands have the command's own flags; the library's are
+# in changefeed(1).
+for sub in mirror diff; do
+  sub_page=$root/docs/man/changefeed-$sub.1
+  run "$sub" --help
+  sed -n '/^Options of the library/q;s/^  --\([a-z0-9-]*\).*/\1/p' out |
+    sort >in_help
+  sed -nE 's/^\.It Fl Fl ([a-z0-9_-]+).*/\1/p' "$sub_page" | sort >in_page
+  [ "$(lines in_help)" -gt 10 ] || fail "$sub --help cannot be read"
+  diff in_help in_page || fail "$sub_page has other flags than --help"
+  for status in 0 1 2 3 4; do
+    grep -qE "^\\.It $status\$" "$sub_page" ||
+      fail "$sub_page lacks the status $status"
+  done
+  grep -q "changefeed-$sub" "$page" || fail "$page does not name $sub_page"
+done
+for type in digest entry put gone difference audit; do
+  grep -qE "^\\.It Cm .*\b$type\b" "$root/docs/man/changefeed-mirror.1" ||
+    fail "changefeed-mirror.1 lacks the type $type"
+done
+
 if command -v mandoc >/dev/null; then
-  mandoc -T lint -W warning "$page" || fail "mandoc -T lint"
+  mandoc -T lint -W warning "$root"/docs/man/*.1 || fail "mandoc -T lint"
 fi
 
 finish

@@ -25,6 +25,9 @@ diff -u docs/options.md "$work/options.md" ||
 
 "$command" --help | sed -nE 's/^  --([a-z0-9_-]+).*/\1/p' | tr - _ |
   sort -u >"$work/options"
+for sub in mirror diff; do
+  "$command" "$sub" --help | sed -nE 's/^  --([a-z0-9_-]+).*/\1/p' | tr - _
+done >>"$work/options"
 [ "$(wc -l <"$work/options")" -gt 50 ] || fail "--help lists too little"
 
 # `name=value` in a text, and --name after the command. "feed" is CouchDB's.
