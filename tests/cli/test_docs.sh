@@ -47,8 +47,8 @@ done <"$work/named"
 
 # ---- public names -----------------------------------------------------------
 
-headers=(include/changefeed/changefeed.h include/changefeed/export.h
-  include/changefeed/version.h.in)
+headers=(include/changefeed/changefeed.h include/changefeed/mirror.h
+  include/changefeed/export.h include/changefeed/version.h.in)
 names() { grep -ohE '\b(changefeed|CHANGEFEED)_[A-Za-z0-9_]+\b' "$@" | sort -u; }
 
 names "${headers[@]}" >"$work/public"
@@ -68,8 +68,8 @@ done < <(grep -ohE '\bERR_[A-Z]+\b' docs/*.md | sort -u)
 
 # Functions, types, and macros that are no guard, are in the changelog.
 {
-  grep -ohE '\bchangefeed_[a-z0-9_]+ *\(' "${headers[0]}" | tr -d ' ('
-  grep -ohE '^(typedef )?(struct|enum) changefeed_[a-z_]+' "${headers[0]}" |
+  grep -ohE '\bchangefeed_[a-z0-9_]+ *\(' "${headers[@]:0:2}" | tr -d ' ('
+  grep -ohE '^(typedef )?(struct|enum) changefeed_[a-z_]+' "${headers[@]:0:2}" |
     grep -oE 'changefeed_[a-z_]+'
   grep -ohE '^ *# *define CHANGEFEED_[A-Z_]+' "${headers[@]}" |
     grep -oE 'CHANGEFEED_[A-Z_]+' | grep -vE '_H$'
