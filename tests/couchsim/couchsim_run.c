@@ -3,10 +3,11 @@
  * step, and what happened before it.
  *
  *   couchsim_run [--first N] [--count N] [--seed N] [--verbose]
+ *   couchsim_run --mirror [as above]
  *   couchsim_run --herd [--first N]
  *
- * --seed N is one run, told in full. --herd: many followers of one server, and
- * nothing else.
+ * --seed N is one run, told in full. --mirror: runs of mirrors, not of a feed.
+ * --herd: many followers of one server, and nothing else.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
@@ -17,13 +18,13 @@
 #include <unistd.h>
 
 #include "herd.h"
-#include "sim.h"
+#include "mirror_sim.h"
 
 enum { RUN_S = 20 }; /* real time for one seed: it does not end */
 
 typedef struct arguments {
   uint64_t first, count;
-  bool verbose, keep_going, herd;
+  bool verbose, keep_going, herd, mirror;
 } arguments;
 
 /* What the handler may say, made before the run. */
@@ -65,6 +66,8 @@ static bool read_arguments(int argc, char **argv, arguments *a) {
       a->keep_going = true;
     } else if (strcmp(argv[i], "--herd") == 0) {
       a->herd = true;
+    } else if (strcmp(argv[i], "--mirror") == 0) {
+      a->mirror = true;
     } else if (strcmp(argv[i], "--first") == 0 && number(value, &a->first)) {
       i++;
     } else if (strcmp(argv[i], "--count") == 0 && number(value, &a->count)) {
@@ -81,15 +84,13 @@ static bool read_arguments(int argc, char **argv, arguments *a) {
   return true;
 }
 
-static void add(sim_counts *to, const sim_counts *one) {
-  uint64_t sums[sizeof *to / sizeof(uint64_t)];
-  uint64_t more[sizeof *to / sizeof(uint64_t)];
+/* Both are counts and nothing else. */
+static void add(void *to, const void *one, size_t size) {
+  uint64_t *sums = to;
+  const uint64_t *more = one;
 
-  memcpy(sums, to, sizeof sums);
-  memcpy(more, one, sizeof more);
-  for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++)
+  for (size_t i = 0; i < size / sizeof *sums; i++)
     sums[i] += more[i];
-  memcpy(to, sums, sizeof sums);
 }
 
 static void tell_violation(const sim *s) {
@@ -121,31 +122,109 @@ static void tell_counts(uint64_t runs, const sim_counts *n) {
                n->recreations, n->resets, n->checks, n->no_memory);
 }
 
-int main(int argc, char **argv) {
+static bool run_feeds(const arguments *a) {
   static sim s;
   sim_counts sums = {0};
-  arguments a;
   uint64_t bad = 0;
+
+  s.verbose = a->verbose;
+  for (uint64_t i = 0; i < a->count; i++) {
+    bool good;
+
+    watch(a->first + i);
+    good = sim_run(&s, a->first + i);
+    add(&sums, &s.counts, sizeof sums);
+    if (!good)
+      tell_violation(&s);
+    sim_clear(&s);
+    bad += !good;
+    if (!good && !a->keep_going)
+      return false;
+  }
+  tell_counts(a->count, &sums);
+  return bad == 0;
+}
+
+/* ---- mirrors ---- */
+
+static void tell_mirror_counts(uint64_t runs, const msim_counts *n) {
+  (void)printf("%" PRIu64 " runs of mirrors: %" PRIu64 " lives, %" PRIu64
+               " of them from a snapshot, %" PRIu64 " crashes, %" PRIu64
+               " put, %" PRIu64 " gone, %" PRIu64 " times synced\n",
+               runs, n->lives, n->loads, n->crashes, n->puts, n->gones,
+               n->syncs);
+  (void)printf("%" PRIu64 " databases made anew, %" PRIu64 " resets, %" PRIu64
+               " rows older than what was held, %" PRIu64
+               " documents asked for, %" PRIu64 " saves\n",
+               n->recreations, n->resets, n->older, n->asked, n->saves);
+  (void)printf("%" PRIu64 " audits, %" PRIu64 " unsettled, %" PRIu64
+               " differences planted and found, %" PRIu64
+               " that nodes which lag have left\n",
+               n->audits, n->unsettled, n->planted, n->late_repairs);
+}
+
+static bool run_mirrors(const arguments *a, const char *directory) {
+  static msim m;
+  msim_counts sums = {0};
+  uint64_t bad = 0;
+
+  for (uint64_t i = 0; i < a->count; i++) {
+    bool good;
+
+    watch(a->first + i);
+    good = msim_run(&m, a->first + i, directory, a->verbose);
+    if (!good)
+      tell_violation(&m.core);
+    msim_clear(&m);
+    add(&sums, &m.counts, sizeof sums);
+    bad += !good;
+    if (!good && !a->keep_going)
+      return false;
+  }
+  tell_mirror_counts(a->count, &sums);
+  return bad == 0;
+}
+
+static void remove_snapshots(const char *directory) {
+  static const char *const ends[] = {"", ".lock", ".tmp"};
+  char path[96];
+
+  for (unsigned i = 0; i < MSIM_MIRRORS; i++)
+    for (size_t k = 0; k < sizeof ends / sizeof *ends; k++) {
+      (void)snprintf(path, sizeof path, "%s/%u.snapshot%s", directory, i,
+                     ends[k]);
+      (void)remove(path);
+    }
+  (void)rmdir(directory);
+}
+
+/* Memory, where there is a place for files in it: each save is synced. */
+static bool mirrors(const arguments *a) {
+  char in_memory[] = "/dev/shm/couchsim-XXXXXX";
+  char on_disk[] = "/tmp/couchsim-XXXXXX";
+  const char *directory = mkdtemp(in_memory);
+  bool good;
+
+  if (directory == NULL)
+    directory = mkdtemp(on_disk);
+  if (directory == NULL) {
+    perror("couchsim_run: a directory for snapshots");
+    return false;
+  }
+  good = run_mirrors(a, directory);
+  remove_snapshots(directory);
+  return good;
+}
+
+int main(int argc, char **argv) {
+  arguments a;
+  bool good;
 
   if (!read_arguments(argc, argv, &a))
     return EXIT_FAILURE;
   if (a.herd)
     return sim_herd(a.first) ? EXIT_SUCCESS : EXIT_FAILURE;
   (void)signal(SIGALRM, on_alarm);
-  s.verbose = a.verbose;
-  for (uint64_t i = 0; i < a.count; i++) {
-    bool good;
-
-    watch(a.first + i);
-    good = sim_run(&s, a.first + i);
-    add(&sums, &s.counts);
-    if (!good)
-      tell_violation(&s);
-    sim_clear(&s);
-    bad += !good;
-    if (!good && !a.keep_going)
-      return EXIT_FAILURE;
-  }
-  tell_counts(a.count, &sums);
-  return bad == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  good = a.mirror ? mirrors(&a) : run_feeds(&a);
+  return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
