@@ -228,24 +228,25 @@ static bool comes(change_over *c, const cfi_tree_entry *held,
   cfi_value *old = held != NULL ? held->value : NULL, *v = fresh->value;
   changefeed_entry entry;
   void *made = old != NULL ? old->made : NULL;
+  int verdict;
 
   cfi_entry_fill(&entry, fresh);
   entry.value = made;
-  c->verdict = call_put(m, &entry, &made);
+  verdict = call_put(m, &entry, &made);
   m->stats.puts++;
-  if (m->closing || c->verdict < 0)
-    return false;
+  if (verdict != CHANGEFEED_CONTINUE)
+    c->verdict = verdict;
   if (m->keep != CHANGEFEED_KEEP_VALUES)
-    return true;
+    return !m->closing && verdict >= 0;
   if (old == NULL || !old->is_made || old->made != made) {
     v->made = made;
     v->is_made = true;
     v->len = 0;
-    return true;
+    return !m->closing && verdict >= 0;
   }
   old->count++;
   if (cfi_tree_put(m->next, fresh->id, fresh->rev, old) != CFI_TREE_NOMEM)
-    return true;
+    return !m->closing && verdict >= 0;
   cfi_value_drop(m, old);
   c->verdict = CHANGEFEED_ERR_NOMEM;
   return false;

@@ -18,11 +18,18 @@ static void begin_list(changefeed_mirror *m) {
   cfi_list_request request = {m->from, m->to, NULL, false};
 
   cfi_merge_forget(m);
+  m->list_at_ms = CFI_NEVER;
   m->list.row = cfi_merge_listed;
   m->list.ended = list_ended;
   m->phase = CFI_MIRROR_LISTING;
   if (!cfi_lister_open(&m->list, &request))
     cfi_mirror_fail(m);
+}
+
+void cfi_mirror_list_again(changefeed_mirror *m) {
+  cfi_audit_drop(m);
+  if (m->phase == CFI_MIRROR_LISTING)
+    m->list_at_ms = cfi_mirror_now(m) + AGAIN_MS;
 }
 
 static void on_live(changefeed_mirror *m) {
@@ -127,12 +134,16 @@ static int on_batch(changefeed *feed, const changefeed_change *const *changes,
   (void)feed;
   cfi_mirror_enter(m);
   announce(m);
+  if (m->stop_wanted || cfi_mirror_gone(m))
+    verdict = CHANGEFEED_LATER;
   for (size_t i = 0; i < count && verdict == CHANGEFEED_CONTINUE; i++)
     verdict = take(m, changes[i]);
   judge(m, verdict);
   m->held_up = verdict == CHANGEFEED_LATER;
   cfi_mirror_settle(m);
-  return cfi_mirror_leave(m) && verdict == CHANGEFEED_LATER
+  /* Of a batch that is not applied to its end the position must know nothing:
+     it may be saved with what is held. Ended is the feed already. */
+  return cfi_mirror_leave(m) && verdict != CHANGEFEED_CONTINUE
              ? CHANGEFEED_LATER
              : CHANGEFEED_CONTINUE;
 }
@@ -165,6 +176,7 @@ static void begin_anew(changefeed_mirror *m) {
   cfi_lister_close(&m->keys);
   cfi_doubt_clear(m);
   cfi_merge_forget(m);
+  m->list_at_ms = CFI_NEVER;
   cfi_tree_clear(m->next);
   m->rebuilding = true;
   m->phase = CFI_MIRROR_READING;
@@ -282,7 +294,7 @@ static int64_t look_due_ms(const changefeed_mirror *m) {
 void cfi_mirror_wake(changefeed_mirror *m) {
   int64_t now = cfi_mirror_now(m), due = look_due_ms(m);
   int64_t dues[] = {cfi_doubt_due_ms(m), cfi_audit_due_ms(m),
-                    cfi_save_due_ms(m)};
+                    cfi_save_due_ms(m), m->list_at_ms};
   bool again = m->held_up || m->list.held_up || m->keys.held_up ||
                (m->unpublished && m->shows && !m->rebuilding) ||
                (m->phase == CFI_MIRROR_CLEARING && !cfi_doubt_any(m));
@@ -303,6 +315,8 @@ void cfi_mirror_wake(changefeed_mirror *m) {
 void cfi_mirror_settle(changefeed_mirror *m) {
   if (cfi_mirror_gone(m))
     return;
+  if (cfi_mirror_now(m) >= m->list_at_ms)
+    begin_list(m);
   if (m->phase == CFI_MIRROR_CLEARING && !cfi_doubt_any(m))
     in_step(m);
   if (!cfi_mirror_gone(m) && m->shows && !m->rebuilding)
@@ -347,14 +361,31 @@ static int load(void *ctx, const char *key,
                             : 0;
 }
 
+/* Without memory the record of before stands. */
 static int save(void *ctx, const char *key, const char *data, size_t len) {
   changefeed_mirror *m = ctx;
+  cfi_buf fresh;
 
   (void)key;
-  cfi_buf_clear(&m->record, SIZE_MAX);
-  return cfi_buf_append(&m->record, data, len, SIZE_MAX - 2) == CFI_BUF_OK
-             ? 0
-             : CHANGEFEED_ERR_NOMEM;
+  cfi_buf_init(&fresh, &m->alloc);
+  if (cfi_buf_append(&fresh, data, len, SIZE_MAX - 2) != CFI_BUF_OK) {
+    cfi_buf_free(&fresh);
+    return CHANGEFEED_ERR_NOMEM;
+  }
+  cfi_buf_free(&m->record);
+  m->record = fresh;
+  return 0;
+}
+
+/* A feed that is closed in a callback of its own is freed later, and saves its
+   position then: until that the mirror must be there. */
+static void let_go(void *ctx) {
+  changefeed_mirror *m = ctx;
+
+  if (m->followed) {
+    m->followed = false;
+    (void)cfi_mirror_leave(m);
+  }
 }
 
 static void set_callbacks(changefeed_mirror *m, changefeed_callbacks *c) {
@@ -378,6 +409,7 @@ int cfi_mirror_follow(changefeed_mirror *m, changefeed_options *options) {
 
   store.load = load;
   store.save = save;
+  store.close = let_go;
   store.ctx = m;
   set_callbacks(m, &c);
   m->phase = CFI_MIRROR_READING;
@@ -388,6 +420,12 @@ int cfi_mirror_follow(changefeed_mirror *m, changefeed_options *options) {
     m->phase = CFI_MIRROR_STARTING;
     rc = changefeed_options_set(options, "since", "now");
   }
-  return rc == CHANGEFEED_OK ? m->world.open(m->world.ctx, &m->feed, options)
-                             : rc;
+  if (rc != CHANGEFEED_OK)
+    return rc;
+  cfi_mirror_enter(m);
+  m->followed = true;
+  rc = m->world.open(m->world.ctx, &m->feed, options);
+  if (rc != CHANGEFEED_OK)
+    let_go(m);
+  return rc;
 }

@@ -10,16 +10,28 @@
 
 /* ---- callbacks ---- */
 
+/* Whatever the server has told a lister of itself was asked when its rows had
+   begun to come. The feed finds another history in its own time, and then all
+   begins anew; until that, nothing of the new one may meet what is held. */
+static bool is_foreign(cfi_lister *l, const changefeed *feed) {
+  const changefeed_mirror *m = l->mirror;
+
+  l->foreign =
+      l->foreign || !m->world.same_history(m->world.ctx, m->feed, feed);
+  return l->foreign;
+}
+
 static int on_batch(changefeed *feed, const changefeed_change *const *changes,
                     size_t count, void *user) {
   cfi_lister *l = user;
   changefeed_mirror *m = l->mirror;
   int verdict = CHANGEFEED_CONTINUE;
 
-  (void)feed;
+  if (is_foreign(l, feed))
+    return CHANGEFEED_CONTINUE;
   cfi_mirror_enter(m);
   for (size_t i = 0; i < count && verdict == CHANGEFEED_CONTINUE; i++)
-    if (l->feed != NULL && !cfi_mirror_gone(m))
+    if (l->feed != NULL && !m->stop_wanted && !cfi_mirror_gone(m))
       verdict = l->row(m, changes[i]);
   l->held_up = verdict == CHANGEFEED_LATER;
   if (verdict < 0 && !cfi_mirror_gone(m)) {
@@ -58,7 +70,10 @@ static void on_state(changefeed *feed, const changefeed_event *event,
   if (event->state == CHANGEFEED_STATE_FAILED && !cfi_mirror_gone(m)) {
     on_failed(l, event->error);
   } else if (l->feed == feed && !cfi_mirror_gone(m)) {
-    l->ended(m);
+    if (is_foreign(l, feed) && l == &m->list)
+      cfi_mirror_list_again(m);
+    else
+      l->ended(m);
     if (l->feed == feed)
       cfi_lister_close(l);
   }
@@ -105,8 +120,9 @@ static int set_up(cfi_lister *l, changefeed_options *o,
                   const cfi_list_request *request) {
   changefeed_mirror *m = l->mirror;
   changefeed_callbacks c = CHANGEFEED_CALLBACKS_INIT;
-  static const char *const unset[] = {"filter",  "selector", "view",
-                                      "doc_ids", "query",    "tick"};
+  static const char *const unset[] = {"filter",       "selector", "view",
+                                      "doc_ids",      "query",    "tick",
+                                      "tick_write_ms"};
   int rc = CHANGEFEED_OK;
 
   c.on_batch = on_batch;
@@ -146,7 +162,7 @@ bool cfi_lister_open(cfi_lister *l, const cfi_list_request *request) {
                         o != NULL ? changefeed_options_error(o) : "no memory");
   }
   changefeed_options_free(o);
-  l->held_up = false;
+  l->held_up = l->foreign = false;
   return rc == CHANGEFEED_OK;
 }
 

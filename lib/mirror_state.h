@@ -21,6 +21,8 @@ typedef struct cfi_mirror_world {
   int (*set_timer)(void *ctx, changefeed *feed, int64_t delay_ms);
   int (*resume)(void *ctx, changefeed *feed);
   int (*stop)(void *ctx, changefeed *feed);
+  /* False: the two are known to read different histories. */
+  bool (*same_history)(void *ctx, const changefeed *a, const changefeed *b);
   int64_t (*now_ms)(void *ctx);
   void *ctx;
 } cfi_mirror_world;
@@ -33,6 +35,7 @@ typedef struct cfi_lister {
   int (*row)(changefeed_mirror *m, const changefeed_change *change);
   void (*ended)(changefeed_mirror *m);
   bool held_up; /* without memory: resumed by the timer */
+  bool foreign; /* of another history than the feed: what it reads is nothing */
 } cfi_lister;
 
 typedef enum cfi_mirror_phase {
@@ -89,6 +92,7 @@ struct changefeed_mirror {
   cfi_error error;
 
   changefeed *feed;
+  bool followed;  /* the feed is not freed yet, and may call the store */
   bool held_up;   /* as of a lister */
   bool announce;  /* what the snapshot held is to be told first */
   cfi_buf record; /* the feed's position, as it wants it stored */
@@ -103,8 +107,9 @@ struct changefeed_mirror {
   bool graves_lost; /* since the list was begun */
 
   cfi_lister list, keys;
-  cfi_tree *doubts; /* ids to be asked for */
-  cfi_tree *asking; /* being asked for: id -> what was held then */
+  int64_t list_at_ms; /* the list is begun again; CFI_NEVER */
+  cfi_tree *doubts; /* to be asked for: id -> see mirror_doubt.c */
+  cfi_tree *asking; /* being asked for */
   int64_t ask_at_ms;
   cfi_auditor audit;
 
@@ -174,6 +179,11 @@ void cfi_merge_forget(changefeed_mirror *m);
 /* mirror_doubt.c */
 /* False without memory. */
 bool cfi_doubt_note(changefeed_mirror *m, changefeed_str id);
+/* told: what the feed says of it, in doubt until the server agrees. */
+bool cfi_doubt_note_told(changefeed_mirror *m, changefeed_str id,
+                         changefeed_str rev, bool deleted);
+/* The feed has told what is not in doubt. False without memory. */
+bool cfi_doubt_settle(changefeed_mirror *m, changefeed_str id);
 bool cfi_doubt_any(const changefeed_mirror *m);
 void cfi_doubt_clear(changefeed_mirror *m);
 /* Asks if there is something to ask and it is time. */
@@ -203,6 +213,9 @@ char *cfi_lister_keys(changefeed_mirror *m, cfi_tree_walk *walk, size_t most,
 int cfi_mirror_follow(changefeed_mirror *m, changefeed_options *options);
 /* After something may have changed: synced? published? the timer? */
 void cfi_mirror_settle(changefeed_mirror *m);
+/* The list was of another history: it is begun again, unless the feed finds
+   that history, too. */
+void cfi_mirror_list_again(changefeed_mirror *m);
 void cfi_mirror_wake(changefeed_mirror *m);
 int64_t cfi_mirror_fresh_ms(changefeed_mirror *m);
 
