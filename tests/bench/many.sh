@@ -5,7 +5,7 @@
 #   tests/bench/many.sh [--quick]
 set -eu
 
-seconds=30 settle=15
+seconds=60 settle=15
 case ${1-} in
   '') ;;
   --quick) seconds=5 settle=1 ;;

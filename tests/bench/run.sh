@@ -15,12 +15,13 @@
 #                            and the followers people use from Node
 #                  latency   from the server's write of a row to its callback,
 #                            and from a broken connection to the next row
+#                  many      thousands of feeds that wait: memory, processor time
 #                  default: all
 #
 # A new part is a function part_NAME below, and a line here and in `parts`.
 set -eu
 
-parts=(parse feeds latency)
+parts=(parse feeds latency many)
 
 usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 
@@ -157,7 +158,8 @@ sample() {
 }
 
 part_latency() {
-  local round rows=3000 breaks=4 pause=6000 way
+  # Short turns, so that what else the machine does meets all of them.
+  local round turns=$((3 * rounds)) rows=1000 breaks=4 pause=6000 way
   [ "$quick" -eq 0 ] || rows=500 breaks=1 pause=1000
   install_followers
   start_server a 10 1 1490 "$pause" || return 1
@@ -165,7 +167,7 @@ part_latency() {
   for way in library libcurl follow; do
     is_wanted "$way" && sample "$way" break "$breaks"
   done
-  for ((round = 0; round < rounds; round++)); do
+  for ((round = 0; round < turns; round++)); do
     for way in library libcurl follow; do
       is_wanted "$way" && sample "$way" tick "$rows"
     done
@@ -177,10 +179,17 @@ part_latency() {
 Microseconds from the server's write of a row to the callback, $rows rows, one each millisecond; and
 from the end of a connection that broke after $pause ms to the first row after it, $breaks times: the
 library, with \`retry_min_ms=10\`, asks first who the server is and what it has missed, libcurl asks
-again at once, \`follow\` waits. Medians of $rounds runs.
+again at once, \`follow\` waits. Medians of $turns interleaved runs.
 
 TEXT
   awk -f "$root/tests/bench/latency.awk" "$build/latency.txt"
+}
+
+part_many() {
+  local option=()
+  [ "$quick" -eq 0 ] || option=(--quick)
+  CFT_BENCH_DIR=$build "$root/tests/bench/many.sh" ${option[@]+"${option[@]}"} ||
+    failures=$((failures + 1))
 }
 
 # ---- all of it --------------------------------------------------------------
