@@ -85,6 +85,10 @@ uint16_t cft_tunnel_port(const cft_tunnel *tunnel) {
   return (uint16_t)tunnel->port;
 }
 
+void cft_tunnel_listen(cft_tunnel *tunnel) {
+  (void)cft_proc_text(tunnel->proc, CFT_STDERR, NULL);
+}
+
 void cft_tunnel_stop(cft_tunnel *t) {
   if (t == NULL)
     return;

@@ -10,6 +10,9 @@ typedef struct cft_tunnel cft_tunnel;
 
 cft_tunnel *cft_tunnel_start(uint16_t target);
 uint16_t cft_tunnel_port(const cft_tunnel *tunnel);
+/* Reads what stunnel has said: it tells of each connection, and waits when
+   nobody listens. To be called now and then when there are hundreds. */
+void cft_tunnel_listen(cft_tunnel *tunnel);
 void cft_tunnel_stop(cft_tunnel *tunnel); /* NULL is fine */
 
 #endif
