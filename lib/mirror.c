@@ -310,7 +310,10 @@ static int follow(changefeed_mirror *m, cfi_error *error) {
   if (rc != CHANGEFEED_OK)
     return cfi_error_set(error, rc, "no memory");
   rc = cfi_mirror_follow(m, o);
-  if (rc != CHANGEFEED_OK)
+  if (rc == CHANGEFEED_ERR_STORE && m->snapshot != NULL)
+    (void)cfi_error_set(error, rc, "the snapshot %s: %s", m->snapshot,
+                        changefeed_options_error(o));
+  else if (rc != CHANGEFEED_OK)
     (void)cfi_error_set(error, rc, "%s", changefeed_options_error(o));
   changefeed_options_free(o);
   if (rc != CHANGEFEED_OK)
@@ -366,6 +369,7 @@ int cfi_mirror_new(changefeed_mirror **out, const cfi_alloc *alloc,
   m->world = *world;
   m->list.mirror = m->keys.mirror = m;
   m->wake_ms = CFI_NEVER;
+  m->list_at_ms = CFI_NEVER;
   m->proven_ms = m->saved_ms = -1;
   m->opened_ms = cfi_mirror_now(m);
   atomic_init(&m->synced, false);
