@@ -33,6 +33,11 @@ static int stop_feed(void *ctx, changefeed *feed) {
   return changefeed_stop(feed);
 }
 
+static bool same_history(void *ctx, const changefeed *a, const changefeed *b) {
+  (void)ctx;
+  return cfi_feed_may_be_same(a, b);
+}
+
 static int64_t now_ms(void *ctx) {
   const changefeed_loop *loop = ctx;
 
@@ -44,8 +49,8 @@ static int64_t now_ms(void *ctx) {
 int changefeed_mirror_open(changefeed_mirror **out, changefeed_loop *loop,
                            changefeed_options *options,
                            const changefeed_mirror_config *config) {
-  cfi_mirror_world world = {open_feed, close_feed, set_timer, resume_feed,
-                            stop_feed, now_ms,     loop};
+  cfi_mirror_world world = {open_feed, close_feed,   set_timer, resume_feed,
+                            stop_feed, same_history, now_ms,    loop};
 
   if (out == NULL || loop == NULL || options == NULL || config == NULL)
     return CHANGEFEED_ERR_INVALID;

@@ -512,6 +512,8 @@ bool cfi_feed_reset(changefeed *f, const char *reason);
 void cfi_feed_forget_server(changefeed *f);
 /* Does instance_start_time tell one history from another here? */
 bool cfi_feed_start_time_tells(const changefeed *f);
+/* False: they read different histories, as far as each knows its own. */
+bool cfi_feed_may_be_same(const changefeed *a, const changefeed *b);
 /* Has anything been read that a history can differ from? */
 bool cfi_feed_has_begun(const changefeed *f);
 

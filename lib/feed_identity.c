@@ -45,6 +45,20 @@ bool cfi_feed_start_time_tells(const changefeed *f) {
          usable(f, f->found.instance_start_time);
 }
 
+static bool differ(const char *a, const char *b) {
+  return a != NULL && b != NULL && strcmp(a, b) != 0;
+}
+
+/* What is known of an identity was usable when it became known. */
+bool cfi_feed_may_be_same(const changefeed *a, const changefeed *b) {
+  const cfi_identity *x = &a->identity, *y = &b->identity;
+
+  return !differ(x->server_uuid, y->server_uuid) &&
+         !(usable(a, x->instance_start_time) &&
+           usable(b, y->instance_start_time) &&
+           differ(x->instance_start_time, y->instance_start_time));
+}
+
 static const char *difference(const changefeed *f, cfi_ask ask) {
   const cfi_identity *old = &f->identity, *now = &f->found;
   bool comparable = cfi_feed_start_time_tells(f);

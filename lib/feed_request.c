@@ -121,8 +121,9 @@ static void clear_response(changefeed *f) {
   f->marker_absent = false; /* by now another may have written one */
   /* Nothing has been read yet, so that these rows are the first of whichever
      history they are of. What follows them is held to what was said before
-     them. */
-  f->checks = cfi_feed_has_begun(f) ? 0 : CFI_CHECKED_IDENTITY;
+     them. A list has its end with them, perhaps, and may belong to a feed of
+     changes that reads another one. */
+  f->checks = f->lists || cfi_feed_has_begun(f) ? 0 : CFI_CHECKED_IDENTITY;
   f->queue_limit = (size_t)f->set.max_queue_bytes;
 }
 

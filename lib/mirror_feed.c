@@ -106,7 +106,10 @@ static void over(changefeed_mirror *m, const changefeed_error *error) {
 /* ---- the feed's callbacks ---- */
 
 static int take(changefeed_mirror *m, const changefeed_change *c) {
-  if (cfi_mirror_gone(m) || !cfi_mirror_in_range(m, c->id))
+  /* What comes before there is a position may be told of once and never again:
+     the list knows better. */
+  if (cfi_mirror_gone(m) || m->phase == CFI_MIRROR_STARTING ||
+      !cfi_mirror_in_range(m, c->id))
     return CHANGEFEED_CONTINUE;
   return cfi_merge_change(m, c);
 }

@@ -38,9 +38,19 @@ void cfi_merge_forget(changefeed_mirror *m) {
 
 /* ---- rows ---- */
 
-static int doubt(changefeed_mirror *m, changefeed_str id) {
+static int doubt_listed(changefeed_mirror *m, changefeed_str id) {
   m->stats.older++;
   return cfi_doubt_note(m, id) ? CHANGEFEED_CONTINUE : CHANGEFEED_LATER;
+}
+
+static int doubt(changefeed_mirror *m, const changefeed_change *c) {
+  bool deleted = (c->flags & CHANGEFEED_DELETED) != 0;
+
+  if (c->rev_count == 0) /* the server could not read it */
+    return doubt_listed(m, c->id);
+  m->stats.older++;
+  return cfi_doubt_note_told(m, c->id, rev_of(c), deleted) ? CHANGEFEED_CONTINUE
+                                                           : CHANGEFEED_LATER;
 }
 
 static int nothing_new(changefeed_mirror *m) {
@@ -48,18 +58,19 @@ static int nothing_new(changefeed_mirror *m) {
   return CHANGEFEED_CONTINUE;
 }
 
+/* Unless it is a doubt, a row of the feed is its last word: what was doubted
+   before is not any more. */
 static int merge_deleted(changefeed_mirror *m, const changefeed_change *c,
                          const cfi_tree_entry *held) {
   cfi_tree_entry grave;
 
-  if (held == NULL) {
-    if (in_grave(m, c->id, &grave) &&
-        cfi_rev_compare(grave.rev, rev_of(c)) >= 0)
-      return nothing_new(m);
-    return bury(m, c->id, rev_of(c)) ? CHANGEFEED_CONTINUE : CHANGEFEED_LATER;
-  }
-  if (cfi_rev_compare(rev_of(c), held->rev) < 0)
-    return doubt(m, c->id);
+  if (held != NULL && cfi_rev_compare(rev_of(c), held->rev) < 0)
+    return doubt(m, c);
+  if (!cfi_doubt_settle(m, c->id))
+    return CHANGEFEED_LATER;
+  if (held == NULL && in_grave(m, c->id, &grave) &&
+      cfi_rev_compare(grave.rev, rev_of(c)) >= 0)
+    return nothing_new(m);
   if (!bury(m, c->id, rev_of(c)))
     return CHANGEFEED_LATER;
   return cfi_mirror_remove(m, c->id);
@@ -68,25 +79,26 @@ static int merge_deleted(changefeed_mirror *m, const changefeed_change *c,
 int cfi_merge_change(changefeed_mirror *m, const changefeed_change *c) {
   cfi_tree_entry entry;
   bool held = cfi_mirror_find(m, c->id, &entry);
-  int order;
+  int order = 1;
 
-  if (c->rev_count == 0) /* the server could not read it */
-    return doubt(m, c->id);
+  if (c->rev_count == 0)
+    return doubt(m, c);
   if ((c->flags & CHANGEFEED_DELETED) != 0)
     return merge_deleted(m, c, held ? &entry : NULL);
   if (held) {
     order = cfi_rev_compare(rev_of(c), entry.rev);
-    if (order == 0)
-      return nothing_new(m);
     if (order < 0)
-      return doubt(m, c->id);
+      return doubt(m, c);
   } else if (in_grave(m, c->id, &entry)) {
     if (cfi_rev_compare(rev_of(c), entry.rev) <= 0)
-      return doubt(m, c->id);
+      return doubt(m, c);
   } else if ((c->flags & CHANGEFEED_REPEAT) != 0) {
-    return doubt(m, c->id); /* it was there, and is not any more */
+    return doubt(m, c); /* it was there, and is not any more */
   }
-  return cfi_mirror_put(m, c->id, rev_of(c), c->doc);
+  if (!cfi_doubt_settle(m, c->id))
+    return CHANGEFEED_LATER;
+  return order == 0 ? nothing_new(m)
+                    : cfi_mirror_put(m, c->id, rev_of(c), c->doc);
 }
 
 /* A listed document is as it was at some moment since the list was begun; a
@@ -95,11 +107,11 @@ int cfi_merge_listed(changefeed_mirror *m, const changefeed_change *c) {
   cfi_tree_entry entry;
 
   if (c->rev_count == 0)
-    return doubt(m, c->id);
+    return doubt_listed(m, c->id);
   if (cfi_mirror_find(m, c->id, &entry) &&
       cfi_rev_compare(rev_of(c), entry.rev) <= 0)
     return nothing_new(m);
   if (in_grave(m, c->id, &entry) || m->graves_lost)
-    return doubt(m, c->id);
+    return doubt_listed(m, c->id);
   return cfi_mirror_put(m, c->id, rev_of(c), c->doc);
 }

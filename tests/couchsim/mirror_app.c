@@ -84,11 +84,16 @@ static int world_stop(void *ctx, changefeed *feed) {
   return post(ctx, feed, CFI_MAIL_STOP);
 }
 
+static bool world_same(void *ctx, const changefeed *a, const changefeed *b) {
+  (void)ctx;
+  return cfi_feed_may_be_same(a, b);
+}
+
 static int64_t world_now(void *ctx) { return now(((msim_mirror *)ctx)->s); }
 
 const cfi_mirror_world msim_mirror_world = {
-    world_open, world_close, world_set_timer, world_resume, world_stop,
-    world_now,  NULL};
+    world_open, world_close, world_set_timer, world_resume,
+    world_stop, world_same,  world_now,       NULL};
 
 /* ---- callbacks ---- */
 
