@@ -29,7 +29,7 @@ int64_t cfi_lane_due_ms(const changefeed *f, const cfi_lane *l) {
 static int64_t silence_ends(const changefeed *f) {
   const cfi_lane *l = &f->main;
 
-  if (l->done || f->blocked || f->lent)
+  if (l->done || f->blocked || f->held_up || f->lent)
     return CFI_NEVER;
   if (l->has_head && cfi_lane_asks_rows(l) && l->status == 200)
     return f->byte_ms + f->idle_ms;

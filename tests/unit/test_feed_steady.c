@@ -198,6 +198,27 @@ START_TEST(test_feed_steady_reading_waits_for_the_step) {
 }
 END_TEST
 
+/* An application that takes a minute for what is there: nobody could have heard
+   the peer meanwhile. */
+START_TEST(test_feed_steady_held_up_is_not_the_peers_silence) {
+  static const char *const small[] = {"max_queue_bytes", "8192", NULL};
+
+  open_live(small);
+  cft_world_head(&w, 200, NULL);
+  (void)take_until_refused();
+  w.now_ms += 60000;
+  cft_world_settle(&w);
+  ck_assert_uint_ge(w.rows, 50);
+  ck_assert_uint_eq(w.cancels, 0);
+  ck_assert_uint_eq(w.unblocks, 1);
+  cft_world_pass(&w, 14000); /* and the silence is counted from here */
+  ck_assert_uint_eq(w.cancels, 0);
+  cft_world_pass(&w, 1000);
+  ck_assert_uint_eq(w.cancels, 1);
+  cft_world_close(&w);
+}
+END_TEST
+
 /* libcurl 7.88 may lose the wake-up of a paused HTTP/2 stream. */
 START_TEST(test_feed_steady_http_2_is_not_held_up) {
   static const char *const options_2[] = {"max_queue_bytes", "8192",
@@ -219,6 +240,7 @@ int main(void) {
   tcase_add_test(steady, test_feed_steady_heartbeat_at_rest_needs_no_step);
   tcase_add_test(steady, test_feed_steady_heartbeat_waits_like_all_else);
   tcase_add_test(steady, test_feed_steady_reading_waits_for_the_step);
+  tcase_add_test(steady, test_feed_steady_held_up_is_not_the_peers_silence);
   tcase_add_test(steady, test_feed_steady_http_2_is_not_held_up);
   suite_add_tcase(suite, steady);
   return cft_run(suite);
