@@ -149,7 +149,8 @@ static int take_out(changefeed_mirror *m, cfi_tree_entry *held) {
   if (v != NULL)
     v->count++;
   if (id != NULL && rev != NULL &&
-      cfi_tree_remove(m->tree, held->id) != CFI_TREE_NOMEM) {
+      cfi_tree_remove(m->tree, (changefeed_str){id, held->id.len}) !=
+          CFI_TREE_NOMEM) {
     m->version++;
     m->unpublished = true;
     held->id.data = id;
@@ -220,6 +221,21 @@ static bool goes(change_over *c, const cfi_tree_entry *held) {
   return !c->m->closing;
 }
 
+/* The table takes no text of its own. */
+static bool put_copy(changefeed_mirror *m, const cfi_tree_entry *fresh,
+                     cfi_value *v) {
+  char *id = cfi_strndup(&m->alloc, fresh->id.data, fresh->id.len);
+  char *rev = cfi_strndup(&m->alloc, fresh->rev.data, fresh->rev.len);
+  bool ok =
+      id != NULL && rev != NULL &&
+      cfi_tree_put(m->next, (changefeed_str){id, fresh->id.len},
+                   (changefeed_str){rev, fresh->rev.len}, v) != CFI_TREE_NOMEM;
+
+  cfi_free(&m->alloc, id);
+  cfi_free(&m->alloc, rev);
+  return ok;
+}
+
 /* The value that was made aside is not seen by anybody yet, so it can be
    changed where it is. */
 static bool comes(change_over *c, const cfi_tree_entry *held,
@@ -245,7 +261,7 @@ static bool comes(change_over *c, const cfi_tree_entry *held,
     return !m->closing && verdict >= 0;
   }
   old->count++;
-  if (cfi_tree_put(m->next, fresh->id, fresh->rev, old) != CFI_TREE_NOMEM)
+  if (put_copy(m, fresh, old))
     return !m->closing && verdict >= 0;
   cfi_value_drop(m, old);
   c->verdict = CHANGEFEED_ERR_NOMEM;
