@@ -1,16 +1,21 @@
 # What `cmake --install` puts where: headers, libraries, changefeed.pc, the
 # CMake package, man pages, completion and licence. The command installs itself
-# from its own directory.
+# from its own directory. A component is what one package holds.
 
 include(CMakePackageConfigHelpers)
 
 set(changefeed_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/changefeed")
 set(changefeed_generated "${CMAKE_CURRENT_BINARY_DIR}/package")
 
-install(FILES include/changefeed/changefeed.h include/changefeed/mirror.h
-              include/changefeed/export.h
-              "${CMAKE_CURRENT_BINARY_DIR}/include/changefeed/version.h"
-        DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/changefeed")
+set(changefeed_headers
+    include/changefeed/changefeed.h include/changefeed/export.h
+    "${CMAKE_CURRENT_BINARY_DIR}/include/changefeed/version.h")
+if(CHANGEFEED_MIRROR)
+  list(APPEND changefeed_headers include/changefeed/mirror.h)
+endif()
+install(FILES ${changefeed_headers}
+        DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/changefeed"
+        COMPONENT dev)
 
 # Two export sets: who links the shared library needs neither libcurl's nor
 # yajl's development files.
@@ -19,23 +24,29 @@ if(CHANGEFEED_BUILD_SHARED)
     TARGETS changefeed
     EXPORT changefeed-shared
     LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
-    RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+            COMPONENT runtime
+            NAMELINK_COMPONENT dev
+    RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}"
+            COMPONENT runtime)
   install(
     EXPORT changefeed-shared
     FILE changefeedShared.cmake
     NAMESPACE changefeed::
-    DESTINATION "${changefeed_cmake_dir}")
+    DESTINATION "${changefeed_cmake_dir}"
+    COMPONENT dev)
 endif()
 if(CHANGEFEED_BUILD_STATIC)
   install(
     TARGETS changefeed_static
     EXPORT changefeed-static
-    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+            COMPONENT dev)
   install(
     EXPORT changefeed-static
     FILE changefeedStatic.cmake
     NAMESPACE changefeed::
-    DESTINATION "${changefeed_cmake_dir}")
+    DESTINATION "${changefeed_cmake_dir}"
+    COMPONENT dev)
 endif()
 
 configure_package_config_file(
@@ -50,7 +61,8 @@ write_basic_package_version_file(
 install(FILES "${changefeed_generated}/changefeedConfig.cmake"
               "${changefeed_generated}/changefeedConfigVersion.cmake"
               cmake/FindYAJL.cmake
-        DESTINATION "${changefeed_cmake_dir}")
+        DESTINATION "${changefeed_cmake_dir}"
+        COMPONENT dev)
 
 # changefeed.pc finds its prefix from where it lies itself, so that a moved
 # tree, or `cmake --install --prefix`, stays right.
@@ -87,14 +99,20 @@ endif()
 configure_file(pkgconfig/changefeed.pc.in
                "${changefeed_generated}/changefeed.pc" @ONLY)
 install(FILES "${changefeed_generated}/changefeed.pc"
-        DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+        DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig"
+        COMPONENT dev)
 
+set(changefeed_manual_1 tools)
+set(changefeed_manual_3 dev)
+set(changefeed_manual_5 dev)
+set(changefeed_manual_7 dev)
 foreach(section 1 3 5 7)
   file(GLOB changefeed_pages CONFIGURE_DEPENDS
        "${CMAKE_CURRENT_SOURCE_DIR}/docs/man/*.${section}")
   if(changefeed_pages)
     install(FILES ${changefeed_pages}
-            DESTINATION "${CMAKE_INSTALL_MANDIR}/man${section}")
+            DESTINATION "${CMAKE_INSTALL_MANDIR}/man${section}"
+            COMPONENT ${changefeed_manual_${section}})
   endif()
 endforeach()
 
@@ -102,10 +120,11 @@ if(CHANGEFEED_BUILD_EXAMPLES)
   install(
     FILES examples/changefeed/changefeed.bash
     DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions"
-    RENAME changefeed
-    OPTIONAL)
+    COMPONENT tools
+    RENAME changefeed)
 endif()
 
-install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
-install(FILES README.md CHANGELOG.md DESTINATION "${CMAKE_INSTALL_DOCDIR}"
-        OPTIONAL)
+install(
+  FILES LICENSE README.md CHANGELOG.md
+  DESTINATION "${CMAKE_INSTALL_DOCDIR}"
+  COMPONENT text)
