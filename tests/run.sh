@@ -45,6 +45,7 @@ packages=(
   g++ binutils clang libclang-rt-14-dev clang-format clang-tidy
   check libjansson-dev
   bash curl mandoc openssl procps stunnel4 valgrind
+  dpkg-dev fakeroot file
 )
 # For the paths of the scanner that are not this processor's.
 if [ "$(uname -m)" = x86_64 ]; then
