@@ -50,6 +50,7 @@ static bool take_bound(changefeed_snapshot *s, const char **at,
   const char *p = *at;
   size_t len = 0;
   bool ok = true;
+  char c;
 
   if (strncmp(p, word, strlen(word)) != 0)
     return true;
@@ -57,8 +58,8 @@ static bool take_bound(changefeed_snapshot *s, const char **at,
   *bound = cfi_malloc(&s->alloc, strlen(p) + 1);
   if (*bound == NULL)
     return false;
-  while (ok && *p != '"')
-    ok = unquote(&p, &(*bound)[len++]);
+  while (*p != '"' && (ok = unquote(&p, &c)))
+    (*bound)[len++] = c;
   (*bound)[len] = '\0';
   if (!ok) {
     cfi_free(&s->alloc, *bound);
