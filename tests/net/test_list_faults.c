@@ -30,7 +30,7 @@ static changefeed_loop *list_cut(size_t count, int first_cut,
 
   many_count = count;
   for (size_t i = 0; i < count; i++) {
-    char db[16], path[32], where[300];
+    char db[32], path[64], where[320];
 
     (void)snprintf(db, sizeof db, "c%03zu", i);
     (void)snprintf(path, sizeof path, "/%s", db);

@@ -91,7 +91,7 @@ START_TEST(test_tick_of_ours_is_seen_by_each_transport_and_filter) {
   int64_t began = cft_now_ms();
 
   for (size_t i = 0; i < WAYS; i++) {
-    char db[16], where[280];
+    char db[32], where[320];
 
     (void)snprintf(db, sizeof db, "/way%zu", i);
     (void)snprintf(where, sizeof where, "%s%s", cft_couchsim_url(sim, 0), db);
@@ -106,7 +106,7 @@ START_TEST(test_tick_of_ours_is_seen_by_each_transport_and_filter) {
   ck_assert_int_ge(cft_now_ms() - began, 2 * PERIOD_MS);
   for (size_t i = 0; i < WAYS; i++) {
     cft_follow *way = &by_way[i];
-    char path[32];
+    char path[64];
 
     (void)snprintf(path, sizeof path, "/way%zu/tick", i);
     ck_assert_str_eq(way->rows[0].id, "tick");

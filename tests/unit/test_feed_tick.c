@@ -524,6 +524,22 @@ START_TEST(test_feed_tick_gives_way_to_the_check_of_a_response) {
 }
 END_TEST
 
+/* What became of it is asked for. */
+START_TEST(test_feed_tick_that_gave_way_may_have_been_written) {
+  write_first();
+  expect_ask(CFI_ASK_TICK_PUT, PERIOD, LATEST);
+  row("{\"last_seq\":\"6-a\",\"pending\":0}\n");
+  cft_world_done(&w, CHANGEFEED_OK);
+  cft_world_head(&w, 200, NULL);
+  row("\n");
+  ck_assert_uint_eq(w.side_cancels, 1);
+  expect_ask(CFI_ASK_TICK, 0, 2000);
+  cft_world_side_answer(&w, 200, DOC("2-x"));
+  expect_put("2-x");
+  cft_world_close(&w);
+}
+END_TEST
+
 START_TEST(test_feed_tick_comes_behind_a_save) {
   static const char *const saves[] = {
       "tick",       "tick",  "tick_write_ms",    "8000",
@@ -657,6 +673,7 @@ static void add_writing(Suite *suite) {
   tcase_add_test(t, test_feed_tick_of_a_session_that_ended_logs_in);
   tcase_add_test(t, test_feed_tick_is_written_only_while_live);
   tcase_add_test(t, test_feed_tick_gives_way_to_the_check_of_a_response);
+  tcase_add_test(t, test_feed_tick_that_gave_way_may_have_been_written);
   tcase_add_test(t, test_feed_tick_comes_behind_a_save);
   tcase_add_test(t, test_feed_tick_goes_on_without_memory);
   suite_add_tcase(suite, t);
