@@ -16,12 +16,13 @@
 #                  latency   from the server's write of a row to its callback,
 #                            and from a broken connection to the next row
 #                  many      thousands of feeds that wait: memory, processor time
+#                  mirror    a copy of a million documents: see mirror.sh
 #                  default: all
 #
 # A new part is a function part_NAME below, and a line here and in `parts`.
 set -eu
 
-parts=(parse feeds latency many)
+parts=(parse feeds latency many mirror)
 
 usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 
@@ -189,6 +190,13 @@ part_many() {
   local option=()
   [ "$quick" -eq 0 ] || option=(--quick)
   CFT_BENCH_DIR=$build "$root/tests/bench/many.sh" ${option[@]+"${option[@]}"} ||
+    failures=$((failures + 1))
+}
+
+part_mirror() {
+  local option=()
+  [ "$quick" -eq 0 ] || option=(--quick)
+  CFT_BENCH_DIR=$build "$root/tests/bench/mirror.sh" ${option[@]+"${option[@]}"} ||
     failures=$((failures + 1))
 }
 
