@@ -180,6 +180,34 @@ expect "blocked: the snapshot" "0 3000" "$status $(cut -d' ' -f2 out)"
 "$command" mirror --follow "$url" 2>err | head -n 1 >out
 expect "follow, a reader who goes: status" 0 "${PIPESTATUS[0]}"
 
+# A slow one gets everything once, and of what changes meanwhile the newest.
+sim_create large
+for ((n = 0; n < 40; n++)); do
+  sim_fill large "$((n * 1000))" "$((n * 1000 + 999))"
+done
+late_reader() { # reads when the file "go" is there
+  until [ -e go ]; do sleep 0.05; done
+  cat >drained
+}
+late_reader <slow &
+reader=$!
+: >err
+"$command" mirror --follow --events "$sim/large" >slow 2>err &
+pid=$!
+wait_until is_synced
+sim_remove large doc-39999
+sim_put large doc-0 '{"newer":1}'
+touch go
+newest() { grep -q '^- doc-39999' drained && grep -q $'^+ doc-0\t2-' drained; }
+wait_until newest
+stop_command TERM "$pid"
+wait "$reader"
+expect "slow reader: status" 0 "$status"
+expect "slow reader: every document" 40000 \
+  "$(grep '^+' drained | cut -f1 | sort -u | lines /dev/stdin)"
+expect "slow reader: none without need" 1 \
+  "$(($(grep -c '^+' drained) <= 40001))"
+
 # ---- stale ------------------------------------------------------------------
 
 : >err
