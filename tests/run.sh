@@ -46,6 +46,7 @@ packages=(
   check libjansson-dev
   bash curl mandoc openssl procps stunnel4 valgrind
   dpkg-dev fakeroot file
+  libuv1-dev libevent-dev libglib2.0-dev libsystemd-dev libsqlite3-dev
 )
 # For the paths of the scanner that are not this processor's.
 if [ "$(uname -m)" = x86_64 ]; then
