@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # "changefeed mirror": digests, lists, audits, snapshots, and following.
+# ctest: LABEL threads
 set -u
 # shellcheck source=tests/cli/command.sh
 . "$(dirname "${BASH_SOURCE[0]}")/command.sh"
@@ -207,6 +208,34 @@ expect "slow reader: every document" 40000 \
   "$(grep '^+' drained | cut -f1 | sort -u | lines /dev/stdin)"
 expect "slow reader: none without need" 1 \
   "$(($(grep -c '^+' drained) <= 40001))"
+
+# A snapshot that cannot be saved is trouble, and told.
+mkdir place
+: >err
+"$command" mirror --follow --events --snapshot=place/snap "$url" >out 2>err &
+pid=$!
+wait_until is_synced
+rm -r place
+stop_command TERM "$pid"
+expect "not saved: status" 3 "$status"
+expect "not saved" -18 "$(json_of err 'a.findLast((o) => o.event === "end").code')"
+expect_match "not saved" "*place/snap*" \
+  "$(json_of err 'a.findLast((o) => o.event === "end").message')"
+
+# On a terminal: how much was read, and nothing of it left.
+if command -v script >/dev/null; then
+  sim_tell rules '{"kind":"all_docs","times":1,"do":{"slice":4000,"slice_ms":15}}'
+  TERM=xterm script -qec "'$command' mirror --list '$url' >listed" typescript \
+    >/dev/null </dev/null
+  sed -e '1d' -e '$d' typescript | tr '\r\033' '\n^' >screen
+  grep -qE '^(\^\[K)?reading: [0-9]+ documents' screen ||
+    fail "no progress in: $(cat screen)"
+  expect "progress: erased at the end" '^[K' "$(tail -n 1 screen)"
+  sim_tell rules '{"kind":"all_docs","times":1,"do":{"slice":4000,"slice_ms":15}}'
+  TERM=xterm script -qec "'$command' mirror --quiet '$url' >listed" typescript \
+    >/dev/null </dev/null
+  grep -q reading: typescript && fail "progress in spite of --quiet"
+fi
 
 # ---- stale ------------------------------------------------------------------
 
