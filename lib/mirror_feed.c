@@ -58,6 +58,7 @@ static void in_step(changefeed_mirror *m) {
   }
   m->stop_wanted = m->stop_wanted || verdict == CHANGEFEED_STOP;
   m->phase = CFI_MIRROR_SYNCED;
+  (void)cfi_mirror_fresh_ms(m); /* proven now, whether anybody asks or not */
   m->unpublished = m->unpublished || !m->shows;
   m->shows = true;
   cfi_mirror_publish(m);
@@ -345,7 +346,7 @@ int64_t cfi_mirror_fresh_ms(changefeed_mirror *m) {
   if (m->phase == CFI_MIRROR_SYNCED &&
       changefeed_get_state(m->feed) == CHANGEFEED_STATE_LIVE &&
       changefeed_get_stats(m->feed, &s) == CHANGEFEED_OK) {
-    age = s.idle_ms;
+    age = m->ticks ? s.fresh_ms : s.idle_ms;
     if (age >= 0 && now - age > m->proven_ms)
       m->proven_ms = now - age;
   }

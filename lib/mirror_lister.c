@@ -31,8 +31,8 @@ static int on_batch(changefeed *feed, const changefeed_change *const *changes,
     return CHANGEFEED_CONTINUE;
   cfi_mirror_enter(m);
   for (size_t i = 0; i < count && verdict == CHANGEFEED_CONTINUE; i++)
-    if (l->feed != NULL && !m->stop_wanted && !cfi_mirror_gone(m))
-      verdict = l->row(m, changes[i]);
+    if (l->feed != NULL && !cfi_mirror_gone(m))
+      verdict = m->stop_wanted ? CHANGEFEED_STOP : l->row(m, changes[i]);
   l->held_up = verdict == CHANGEFEED_LATER;
   if (verdict < 0 && !cfi_mirror_gone(m)) {
     (void)cfi_error_set(&m->error, CHANGEFEED_ERR_CALLBACK,
@@ -44,7 +44,10 @@ static int on_batch(changefeed *feed, const changefeed_change *const *changes,
   cfi_mirror_settle(m);
   if (!cfi_mirror_leave(m))
     return CHANGEFEED_CONTINUE; /* the feed is closed with it */
-  return verdict == CHANGEFEED_LATER ? verdict : CHANGEFEED_CONTINUE;
+  /* A list that is not taken to its end must not seem to be. */
+  return verdict == CHANGEFEED_LATER || verdict == CHANGEFEED_STOP
+             ? CHANGEFEED_LATER
+             : CHANGEFEED_CONTINUE;
 }
 
 static void on_failed(cfi_lister *l, const changefeed_error *error) {
