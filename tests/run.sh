@@ -45,12 +45,15 @@ packages=(
   g++ binutils clang libclang-rt-14-dev clang-format clang-tidy
   check libjansson-dev
   bash curl mandoc openssl procps stunnel4 valgrind
-  dpkg-dev fakeroot file
+  abigail-tools dpkg-dev fakeroot file musl-tools
   libuv1-dev libevent-dev libglib2.0-dev libsystemd-dev libsqlite3-dev
 )
-# For the paths of the scanner that are not this processor's.
+# For the paths of the scanner that are not this processor's, a machine that
+# counts bytes from the other end, and one of 32 bits.
 if [ "$(uname -m)" = x86_64 ]; then
-  packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+  packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+    gcc-s390x-linux-gnu libc6-dev-s390x-cross
+    libc6-dev-i386 lib32gcc-12-dev)
 fi
 
 # shellcheck source=tests/support/install.sh
