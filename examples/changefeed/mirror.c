@@ -56,16 +56,24 @@ static void stop(job *j) {
   (void)changefeed_mirror_stop(j->replica.mirror);
 }
 
-/* An audit for each time the mirror came into step. */
-static void audit(job *j) {
+/* An audit for each time the mirror came into step. EXIT_OK, or an exit status
+   after a message. */
+static int audit(job *j) {
   replica *r = &j->replica;
+  int rc;
 
   if (j->audited_sync == r->syncs || !changefeed_mirror_is_synced(r->mirror))
-    return;
-  if (changefeed_mirror_audit(r->mirror) == CHANGEFEED_OK) {
+    return EXIT_OK;
+  rc = changefeed_mirror_audit(r->mirror);
+  if (rc == CHANGEFEED_ERR_UNSUPPORTED) {
+    report_usage(&r->report, "audit: a server lists no documents by a filter");
+    return EXIT_USAGE;
+  }
+  if (rc == CHANGEFEED_OK) {
     j->audited_sync = r->syncs;
     r->audited = false;
   }
+  return EXIT_OK;
 }
 
 /* Has what was asked for been done? An audit that the server's other history
@@ -79,9 +87,11 @@ static bool is_done(const job *j) {
          (r->audited && r->audit.code != CHANGEFEED_END);
 }
 
-static bool work(job *j) {
+/* What is to be done after each turn of the loop. */
+static int work(job *j) {
   replica *r = &j->replica;
   const mirror_args *m = &j->args->mirror;
+  int status = EXIT_OK;
 
   if (stage_is_stopped() || (m->follow && stage_is_deaf(&j->stage))) {
     j->cut_short = !is_done(j);
@@ -89,9 +99,15 @@ static bool work(job *j) {
   } else if (is_done(j)) {
     stop(j);
   } else if (m->audit && r->syncs != 0) {
-    audit(j);
+    status = audit(j);
   }
-  return !m->follow || r->syncs == 0 || teller_step(&j->teller, r);
+  if (status == EXIT_OK && m->follow && r->syncs != 0 &&
+      !teller_step(&j->teller, r)) {
+    report_fault(&r->report, CHANGEFEED_ERR_NOMEM,
+                 "there is no memory for a line", NULL);
+    status = EXIT_TROUBLE;
+  }
+  return status;
 }
 
 static int next_wait(job *j) {
@@ -102,26 +118,14 @@ static int next_wait(job *j) {
   return progress_tick(&j->progress, &j->stage, &j->replica, 1);
 }
 
-/* A filter's list cannot be had from the server. */
-static bool can_audit(job *j) {
-  replica *r = &j->replica;
-
-  if (!j->args->mirror.audit || r->syncs == 0 || r->audited ||
-      changefeed_mirror_audit(r->mirror) != CHANGEFEED_ERR_UNSUPPORTED)
-    return true;
-  report_usage(&r->report, "audit: a server lists no documents by a filter");
-  return false;
-}
-
 static int run(job *j) {
   replica *r = &j->replica;
+  int status = EXIT_OK;
 
-  while (!r->over) {
-    if (!stage_turn(&j->stage, next_wait(j)) || !work(j))
-      return EXIT_TROUBLE;
-    if (j->audited_sync != r->syncs && !j->stopping && !can_audit(j))
-      return EXIT_USAGE;
-  }
+  while (status == EXIT_OK && !r->over)
+    status = stage_turn(&j->stage, next_wait(j)) ? work(j) : EXIT_TROUBLE;
+  if (status != EXIT_OK)
+    return status;
   return replica_tell_failure(r) ? EXIT_TROUBLE : EXIT_OK;
 }
 

@@ -260,6 +260,14 @@ run mirror --audit --digest --json "$url"
 expect "audit and digest" '["audit","digest"]' \
   "$(json_of out 'a.map((o) => o.type)')"
 
+: >out
+"$command" mirror --follow --audit-interval=0.2 --prefix=none "$url" >out 2>err &
+pid=$!
+has_audits() { [ "$(grep -c '^audit: complete, 0 documents' out)" -ge 2 ]; }
+wait_until has_audits
+stop_command TERM "$pid"
+expect "audits by themselves: status" 0 "$status"
+
 # A backup that came back behind the mirror's back, and was written to until its
 # position was as high: no feed can tell. The audit can.
 sim_create restored
