@@ -1,8 +1,8 @@
 /*
  * The audit: the server's list against what the mirror holds, page by page.
  * What differs may only be on its way, so it is asked for again until both
- * sides have said the same three times while the feed was live; then it is a
- * difference, is told, and put right.
+ * sides have said the same three times while the feed was live, and was heard
+ * of in between; then it is a difference, is told, and put right.
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +16,7 @@ enum {
   PAUSE_MS = 1000,
   CERTAIN = 3,
   ROUNDS = 12,
-  NOT_LIVE = 60 /* pauses */
+  NOT_LIVE = 180 /* pauses */
 };
 
 static const changefeed_str nothing = {"-", 1};
@@ -50,6 +50,14 @@ static bool suspect(changefeed_mirror *m, changefeed_str id) {
     return true;
   }
   return remember(m, id, 0, nothing, nothing);
+}
+
+bool cfi_audit_moved(changefeed_mirror *m, changefeed_str id) {
+  cfi_tree_entry e;
+
+  return m->audit.step == CFI_AUDIT_NONE ||
+         !cfi_tree_find(m->audit.suspects, id, &e) ||
+         remember(m, id, 0, nothing, nothing);
 }
 
 /* ---- the end ---- */
@@ -244,7 +252,7 @@ static int ask_row(changefeed_mirror *m, const changefeed_change *c) {
   served = c->rev_count != 0 && !deleted ? c->revs[0] : nothing;
   if (cfi_str_same(held, served))
     return forget(m, c->id);
-  times = times_seen(seen.rev, held, served);
+  times = cfi_doubt_has(m, c->id) ? 0 : times_seen(seen.rev, held, served);
   if (times < CERTAIN)
     return remember(m, c->id, times, held, served) ? CHANGEFEED_CONTINUE
                                                    : CHANGEFEED_LATER;
@@ -310,12 +318,28 @@ static void ask(changefeed_mirror *m) {
   cfi_free(&m->alloc, keys);
 }
 
+/* A connection that is dead and not known to be tells of no change: a third
+   round waits for a byte that came since the first one, be it a heartbeat's,
+   and has been read. */
+static bool is_heard(const changefeed_mirror *m) {
+  const cfi_auditor *a = &m->audit;
+  changefeed_stats s = CHANGEFEED_STATS_INIT;
+
+  if (changefeed_get_state(m->feed) != CHANGEFEED_STATE_LIVE)
+    return false;
+  if (a->last.len != 0 || a->rounds + 1 < CERTAIN)
+    return true;
+  return changefeed_get_stats(m->feed, &s) == CHANGEFEED_OK &&
+         s.queued_bytes == 0 && s.idle_ms >= 0 &&
+         cfi_mirror_now(m) - s.idle_ms > a->round_ms[0];
+}
+
 static void go_on(changefeed_mirror *m) {
   cfi_auditor *a = &m->audit;
 
   if (cfi_tree_count(a->suspects) == 0) {
     finish(m, a->full ? CHANGEFEED_ERR_LIMIT : CHANGEFEED_OK);
-  } else if (changefeed_get_state(m->feed) != CHANGEFEED_STATE_LIVE) {
+  } else if (!is_heard(m)) {
     a->due_ms = cfi_mirror_now(m) + PAUSE_MS;
     if (++a->not_live > NOT_LIVE)
       finish(m, CHANGEFEED_TIMEOUT);
@@ -325,6 +349,8 @@ static void go_on(changefeed_mirror *m) {
     finish(m, CHANGEFEED_TIMEOUT);
   } else {
     cfi_buf_clear(&a->last, 0);
+    a->round_ms[0] = a->round_ms[1];
+    a->round_ms[1] = cfi_mirror_now(m);
     a->due_ms = cfi_mirror_now(m) + PAUSE_MS;
   }
 }

@@ -78,7 +78,14 @@ bool cfi_doubt_settle(changefeed_mirror *m, changefeed_str id) {
 }
 
 bool cfi_doubt_any(const changefeed_mirror *m) {
-  return m->keys.feed != NULL || cfi_tree_count(m->doubts) != 0;
+  return m->keys.feed != NULL || cfi_tree_count(m->doubts) != 0 ||
+         cfi_tree_count(m->asking) != 0; /* it could not be asked */
+}
+
+bool cfi_doubt_has(const changefeed_mirror *m, changefeed_str id) {
+  cfi_tree_entry e;
+
+  return cfi_tree_find(m->doubts, id, &e) || cfi_tree_find(m->asking, id, &e);
 }
 
 void cfi_doubt_clear(changefeed_mirror *m) {

@@ -58,6 +58,10 @@ static int nothing_new(changefeed_mirror *m) {
   return CHANGEFEED_CONTINUE;
 }
 
+static bool settle(changefeed_mirror *m, changefeed_str id) {
+  return cfi_doubt_settle(m, id) && cfi_audit_moved(m, id);
+}
+
 /* Unless it is a doubt, a row of the feed is its last word: what was doubted
    before is not any more. */
 static int merge_deleted(changefeed_mirror *m, const changefeed_change *c,
@@ -66,7 +70,7 @@ static int merge_deleted(changefeed_mirror *m, const changefeed_change *c,
 
   if (held != NULL && cfi_rev_compare(rev_of(c), held->rev) < 0)
     return doubt(m, c);
-  if (!cfi_doubt_settle(m, c->id))
+  if (!settle(m, c->id))
     return CHANGEFEED_LATER;
   if (held == NULL && in_grave(m, c->id, &grave) &&
       cfi_rev_compare(grave.rev, rev_of(c)) >= 0)
@@ -95,23 +99,23 @@ int cfi_merge_change(changefeed_mirror *m, const changefeed_change *c) {
   } else if ((c->flags & CHANGEFEED_REPEAT) != 0) {
     return doubt(m, c); /* it was there, and is not any more */
   }
-  if (!cfi_doubt_settle(m, c->id))
+  if (!settle(m, c->id))
     return CHANGEFEED_LATER;
   return order == 0 ? nothing_new(m)
                     : cfi_mirror_put(m, c->id, rev_of(c), c->doc);
 }
 
-/* A listed document is as it was at some moment since the list was begun; a
-   change that came since then is as late or later. */
+/* A listed document is as it was at some moment since the list was begun. What
+   the feed has told since then is as it is now, or the feed will tell more; its
+   revision need not be the higher one, for a winner may be deleted. */
 int cfi_merge_listed(changefeed_mirror *m, const changefeed_change *c) {
   cfi_tree_entry entry;
 
   if (c->rev_count == 0)
     return doubt_listed(m, c->id);
-  if (cfi_mirror_find(m, c->id, &entry) &&
-      cfi_rev_compare(rev_of(c), entry.rev) <= 0)
+  if (cfi_mirror_find(m, c->id, &entry) || in_grave(m, c->id, &entry))
     return nothing_new(m);
-  if (in_grave(m, c->id, &entry) || m->graves_lost)
+  if (m->graves_lost)
     return doubt_listed(m, c->id);
   return cfi_mirror_put(m, c->id, rev_of(c), c->doc);
 }

@@ -68,6 +68,7 @@ typedef struct cfi_auditor {
   cfi_tree *suspects; /* id -> "rounds held served" */
   cfi_buf last;       /* behind the id asked for last in this round */
   unsigned rounds, not_live;
+  int64_t round_ms[2]; /* when the two rounds before ended */
   bool full;
 } cfi_auditor;
 
@@ -185,6 +186,7 @@ bool cfi_doubt_note_told(changefeed_mirror *m, changefeed_str id,
 /* The feed has told what is not in doubt. False without memory. */
 bool cfi_doubt_settle(changefeed_mirror *m, changefeed_str id);
 bool cfi_doubt_any(const changefeed_mirror *m);
+bool cfi_doubt_has(const changefeed_mirror *m, changefeed_str id);
 void cfi_doubt_clear(changefeed_mirror *m);
 /* Asks if there is something to ask and it is time. */
 void cfi_doubt_step(changefeed_mirror *m);
@@ -224,6 +226,9 @@ int cfi_audit_begin(changefeed_mirror *m);
 void cfi_audit_go_on(changefeed_mirror *m);
 /* Another history, or the end. */
 void cfi_audit_drop(changefeed_mirror *m);
+/* The feed has told of a document: what was seen of it before counts for
+   nothing. False without memory. */
+bool cfi_audit_moved(changefeed_mirror *m, changefeed_str id);
 int64_t cfi_audit_due_ms(const changefeed_mirror *m);
 void cfi_audit_free(changefeed_mirror *m);
 

@@ -97,6 +97,13 @@ const cfi_mirror_world msim_mirror_world = {
 
 /* ---- callbacks ---- */
 
+/* What was planted may come right by the feed's own way before it is found. */
+static void told(msim_mirror *a, unsigned doc, uint32_t write) {
+  a->told[doc] = write;
+  if (!a->found[doc])
+    a->planted[doc] = false;
+}
+
 static msim_value *make_value(msim_mirror *a, unsigned doc, uint32_t write) {
   msim_value *v = cft_calloc(1, sizeof *v);
 
@@ -139,13 +146,13 @@ static int on_put(changefeed_mirror *mirror, const changefeed_entry *entry,
   answer = verdict(a);
   sim_trail(&a->s->core, "%u put %s %.*s: %d", a->index, mdb_id(doc), 9,
             entry->rev.data, answer);
-  a->told[doc] = write;
+  told(a, doc, write);
   if (a->config.keep != CHANGEFEED_KEEP_VALUES)
     return answer;
-  if (a->value[doc] == NULL || sim_chance(&a->s->core, 800))
+  if (*value == NULL || sim_chance(&a->s->core, 800))
     *value = make_value(a, doc, write);
   else
-    a->value[doc]->write = write;
+    ((msim_value *)*value)->write = write;
   if (answer >= 0)
     a->value[doc] = *value;
   return answer;
@@ -164,7 +171,7 @@ static void on_gone(changefeed_mirror *mirror, const changefeed_entry *entry,
     return;
   a->s->counts.gones++;
   sim_trail(&a->s->core, "%u gone %s", a->index, mdb_id(doc));
-  a->told[doc] = 0;
+  told(a, doc, 0);
   a->value[doc] = NULL;
 }
 
@@ -235,6 +242,15 @@ static void on_over(changefeed_mirror *mirror, const changefeed_error *error,
   a->over = true;
 }
 
+static void on_log(changefeed *feed, int level, const char *text, size_t len,
+                   void *user) {
+  msim_mirror *a = user;
+
+  (void)feed, (void)len;
+  if (!a->muted)
+    sim_trail(&a->s->core, "%u log %d: %s", a->index, level, text);
+}
+
 /* ---- lives ---- */
 
 static void check(msim_mirror *a, int rc, const char *what) {
@@ -252,6 +268,10 @@ static void make_options(msim_mirror *a) {
     check(a, changefeed_options_set(a->options, o[0], o[1]), o[0]);
   if (a->include_docs)
     check(a, changefeed_options_set(a->options, "include_docs", "1"), "docs");
+  a->feed_callbacks = (changefeed_callbacks)CHANGEFEED_CALLBACKS_INIT;
+  a->feed_callbacks.on_log = on_log;
+  a->feed_callbacks.user = a;
+  a->config.feed_callbacks = &a->feed_callbacks;
   c->on_put = on_put;
   c->on_gone = on_gone;
   c->on_synced = on_synced;

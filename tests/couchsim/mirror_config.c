@@ -168,4 +168,10 @@ void msim_configure(msim *m) {
   m->config.mirrors = (unsigned)sim_pick(&m->core, MSIM_MIRRORS) + 1;
   for (unsigned i = 0; i < m->config.mirrors; i++)
     choose_mirror(m, &m->mirror[i]);
+  for (unsigned i = 0; i < m->config.mirrors; i++)
+    m->config.audits |= m->mirror[i].config.audit_ms != 0;
+  /* Changes that are minutes late, or kept back while the server shows that it
+     is alive, are what audits are there to find. */
+  if (m->config.audits)
+    m->core.config.slow_pieces = m->core.config.tiny_pieces = false;
 }

@@ -319,10 +319,10 @@ static bool is_settled(const msim_mirror *a) {
     return false;
   while (f->feed != mirror->feed)
     f++;
-  if (f->feed->base_state != CHANGEFEED_STATE_LIVE || !f->main.c.open ||
-      !f->main.c.live || !f->main.c.head_told || f->main.c.whole ||
-      f->main.c.out.len != 0 || f->main.c.tag != mdb_tag(&a->s->db) ||
-      f->feed->held_count != 0 ||
+  if (f->feed->base_state != CHANGEFEED_STATE_LIVE || f->feed->went_missing ||
+      !f->main.c.open || !f->main.c.live || !f->main.c.head_told ||
+      f->main.c.whole || f->main.c.out.len != 0 ||
+      f->main.c.tag != mdb_tag(&a->s->db) || f->feed->held_count != 0 ||
       (f->feed->queue.len != 0 && (f->feed->verified || f->main.c.rows != 0)))
     return false;
   if (a->s->core.config.identity == SIM_IDENTITY_TRUE &&

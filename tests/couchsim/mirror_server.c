@@ -108,7 +108,12 @@ void msim_server_take(msim *m, msim_conn *c, const cfi_request *request) {
   c->docs = strstr(c->url, "include_docs=true") != NULL;
   if (!c->lists && request->ask >= CFI_ASK_CATCHUP)
     read_feed(m, n, c->url);
-  if (!s->healing && sim_chance(s, m->config.damage))
+  if (m->config.audits) {
+    n->plan.stall_rows = 0;
+    n->plan.end_after_ms = n->plan.end_after_ms == 0 ? 1 : n->plan.end_after_ms;
+  }
+  /* A row that seems to go on in what follows is noticed at an end. */
+  if (!s->healing && !n->live && sim_chance(s, m->config.damage))
     c->damaged_at = (uint64_t)sim_between(s, 0, 3000);
   n->outcome = CHANGEFEED_OK;
   n->connect_at_ms = cfi_clock_after(s->now_ms, n->plan.connect_ms);

@@ -57,6 +57,7 @@ struct msim_mirror {
 
   /* chosen once */
   changefeed_mirror_config config;
+  changefeed_callbacks feed_callbacks;
   bool include_docs; /* of values */
   char snapshot[MSIM_PATH];
 
@@ -90,7 +91,7 @@ typedef struct msim_config {
   bool balanced; /* any node answers, whatever is asked */
   bool lags;     /* nodes do */
   bool restores; /* another database may be made of the one before */
-  bool damages;  /* bytes */
+  bool audits;   /* some mirror's, by themselves */
   int64_t replicate_gap_ms;
   unsigned damage; /* of responses, in a thousand */
   char page_rows[24];
