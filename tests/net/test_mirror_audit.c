@@ -28,6 +28,11 @@ static void tamper(const char *id, const char *rev) {
   ck_assert(cfi_tree_publish(tree));
 }
 
+/* An audit is certain of what the feed was heard on, heartbeats included. */
+static void open_beating(void) {
+  cft_mirrored_open(&f, NULL, url, "heartbeat_ms", "100", NULL);
+}
+
 static void audit(void) {
   uint64_t before = f.count[CFT_TOLD_AUDIT];
 
@@ -54,7 +59,8 @@ static const cft_seen_told *difference(const char *id) {
 
 START_TEST(test_mirror_audit_of_a_quiet_database_finds_nothing) {
   fill(0, 120);
-  cft_mirrored_open(&f, NULL, url, "page_rows", _i == 0 ? "7" : "1000", NULL);
+  cft_mirrored_open(&f, NULL, url, "heartbeat_ms", "100", "page_rows",
+                    _i == 0 ? "7" : "1000", NULL);
   expect_synced();
   audit();
   expect_audit(0, 0, 0);
@@ -69,7 +75,7 @@ START_TEST(test_mirror_audit_of_a_quiet_database_finds_nothing) {
 END_TEST
 
 START_TEST(test_mirror_audit_of_an_empty_database_ends) {
-  open_mirror();
+  open_beating();
   expect_synced();
   audit();
   expect_audit(0, 0, 0);
@@ -84,7 +90,7 @@ START_TEST(test_mirror_audit_finds_the_three_that_differ) {
 
   f.config.keep = keeps[_i];
   fill(0, MANY);
-  open_mirror();
+  open_beating();
   expect_synced();
   (void)snprintf(rev, sizeof rev, "%s", cft_mirrored_rev(&f, "d0500"));
   tamper("d0123", NULL);
@@ -115,7 +121,7 @@ END_TEST
 START_TEST(test_mirror_audit_keeps_to_the_range) {
   f.config.prefix = "d001";
   fill(0, 100);
-  open_mirror();
+  open_beating();
   expect_synced();
   tamper("d0015", NULL);
   audit();
@@ -151,7 +157,8 @@ START_TEST(test_mirror_audit_of_a_busy_database_blames_nobody) {
   writing w = {0, 0};
 
   fill(0, 200);
-  cft_mirrored_open(&f, NULL, url, "page_rows", "20", NULL);
+  cft_mirrored_open(&f, NULL, url, "heartbeat_ms", "100", "page_rows", "20",
+                    NULL);
   expect_synced();
   cft_couchsim_rule(sim, "{\"kind\":\"all_docs\",\"do\":{\"delay_ms\":60}}");
   tamper("d0199", NULL); /* and one that is wrong in truth */
@@ -170,7 +177,7 @@ END_TEST
 START_TEST(test_mirror_audit_runs_by_itself) {
   f.config.audit_ms = 200;
   fill(0, 20);
-  open_mirror();
+  open_beating();
   expect_synced();
   ck_assert(cft_mirrored_until(&f, CFT_TOLD_AUDIT, 1, PATIENCE_MS));
   expect_audit(0, 0, 0);
@@ -185,7 +192,8 @@ END_TEST
 
 START_TEST(test_mirror_audit_ends_with_the_history) {
   fill(0, 100);
-  cft_mirrored_open(&f, NULL, url, "page_rows", "10", NULL);
+  cft_mirrored_open(&f, NULL, url, "heartbeat_ms", "100", "page_rows", "10",
+                    NULL);
   expect_synced();
   cft_couchsim_rule(sim, "{\"kind\":\"all_docs\",\"do\":{\"delay_ms\":100}}");
   ck_assert_int_eq(changefeed_mirror_audit(f.mirror), CHANGEFEED_OK);
@@ -203,7 +211,7 @@ START_TEST(test_mirror_audit_ends_with_the_history) {
 END_TEST
 
 START_TEST(test_mirror_audit_needs_a_mirror_in_step) {
-  open_mirror();
+  open_beating();
   ck_assert_int_eq(changefeed_mirror_audit(f.mirror), CHANGEFEED_ERR_STATE);
   ck_assert_int_eq(changefeed_mirror_audit(NULL), CHANGEFEED_ERR_INVALID);
 }
