@@ -38,6 +38,9 @@ static int call_put(changefeed_mirror *m, const changefeed_entry *entry,
   m->depth++;
   verdict = m->callbacks.on_put(m, entry, value, m->callbacks.user);
   m->depth--;
+  /* LATER and what is no verdict at all */
+  if (verdict > CHANGEFEED_CONTINUE && verdict != CHANGEFEED_STOP)
+    return CHANGEFEED_ERR_INVALID;
   return verdict;
 }
 

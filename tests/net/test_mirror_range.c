@@ -211,6 +211,19 @@ START_TEST(test_mirror_of_ids_sees_them_go) {
 }
 END_TEST
 
+/* It leaves without a row, as with CouchDB: what the manual says of filters. */
+START_TEST(test_mirror_of_a_filter_does_not_see_documents_leave) {
+  prepare_filtered();
+  open_filtered(1);
+  expect_synced();
+  write_typed("a1", "b");
+  write_typed("b1", "a");
+  expect_documents(3);
+  ck_assert_int_eq(strncmp(cft_mirrored_rev(&f, "a1"), "1-", 2), 0);
+  ck_assert_int_eq(strncmp(cft_mirrored_rev(&f, "b1"), "2-", 2), 0);
+}
+END_TEST
+
 START_TEST(test_mirror_cannot_list_with_a_filter) {
   char why[256];
 
@@ -310,6 +323,7 @@ int main(void) {
   tcase_add_loop_test(t, test_mirror_of_a_filter_holds_what_it_lets_through, 0,
                       3);
   tcase_add_test(t, test_mirror_of_ids_sees_them_go);
+  tcase_add_test(t, test_mirror_of_a_filter_does_not_see_documents_leave);
   tcase_add_test(t, test_mirror_cannot_list_with_a_filter);
   tcase_add_loop_test(t, test_mirror_refuses_what_it_cannot_do, 0,
                       sizeof refusals / sizeof *refusals);
