@@ -109,8 +109,29 @@ set(changefeed_manual_7 dev)
 foreach(section 1 3 5 7)
   file(GLOB changefeed_pages CONFIGURE_DEPENDS
        "${CMAKE_CURRENT_SOURCE_DIR}/docs/man/*.${section}")
+  if(NOT CHANGEFEED_MIRROR)
+    list(FILTER changefeed_pages EXCLUDE REGEX
+         "/changefeed_(mirror|view|digest|snapshot)_[a-z_]*\\.3$")
+  endif()
+  # A page of section 3 is found by each of its names.
+  set(changefeed_links "")
+  if(section EQUAL 3)
+    foreach(page IN LISTS changefeed_pages)
+      cmake_path(GET page FILENAME file)
+      file(STRINGS "${page}" names REGEX "^\\.Nm [a-z]")
+      foreach(name IN LISTS names)
+        string(REGEX REPLACE "^\\.Nm ([a-z0-9_]+).*$" "\\1.3" name "${name}")
+        if(NOT name STREQUAL file)
+          file(CONFIGURE OUTPUT "${changefeed_generated}/man3/${name}"
+               CONTENT ".so man3/@file@\n" @ONLY)
+          list(APPEND changefeed_links "${changefeed_generated}/man3/${name}")
+        endif()
+      endforeach()
+      set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${page}")
+    endforeach()
+  endif()
   if(changefeed_pages)
-    install(FILES ${changefeed_pages}
+    install(FILES ${changefeed_pages} ${changefeed_links}
             DESTINATION "${CMAKE_INSTALL_MANDIR}/man${section}"
             COMPONENT ${changefeed_manual_${section}})
   endif()
@@ -125,6 +146,6 @@ if(CHANGEFEED_BUILD_EXAMPLES)
 endif()
 
 install(
-  FILES LICENSE README.md CHANGELOG.md
+  FILES LICENSE README.md CHANGELOG.md SECURITY.md
   DESTINATION "${CMAKE_INSTALL_DOCDIR}"
   COMPONENT text)

@@ -34,7 +34,7 @@ foreach(part runtime dev tools doc)
 endforeach()
 set(changefeed_docdir "${CMAKE_INSTALL_DATADIR}/doc/${changefeed_deb_doc}")
 install(
-  FILES README.md
+  FILES README.md SECURITY.md
   DESTINATION "${changefeed_docdir}"
   COMPONENT deb_doc EXCLUDE_FROM_ALL)
 install(

@@ -12,7 +12,7 @@ fail() {
   failures=$((failures + 1))
 }
 
-documents=(README.md CHANGELOG.md docs/*.md)
+documents=(README.md CHANGELOG.md SECURITY.md CONTRIBUTING.md docs/*.md)
 command=${CFT_CHANGEFEED:?is not set}
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -22,6 +22,10 @@ trap 'rm -rf "$work"' EXIT
 docs/options.sh "$command" >"$work/options.md" || fail "docs/options.sh fails"
 diff -u docs/options.md "$work/options.md" ||
   fail "docs/options.md is old; make it anew by docs/options.sh"
+docs/options.sh --man "$command" >"$work/options.5" ||
+  fail "docs/options.sh --man fails"
+diff -u docs/man/changefeed-options.5 "$work/options.5" ||
+  fail "changefeed-options.5 is old; make it anew by docs/options.sh --man"
 
 "$command" --help | sed -nE 's/^  --([a-z0-9_-]+).*/\1/p' | tr - _ |
   sort -u >"$work/options"
