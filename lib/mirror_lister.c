@@ -145,6 +145,8 @@ static int set_up(cfi_lister *l, changefeed_options *o,
     rc = changefeed_options_set(o, "mode", "once");
   if (rc == CHANGEFEED_OK)
     rc = changefeed_options_set(o, "on_reset", "restart");
+  if (rc == CHANGEFEED_OK) /* what comes again is found by what is held */
+    rc = changefeed_options_set_int(o, "repeat_cache", 0);
   if (rc == CHANGEFEED_OK && !request->position)
     rc = set_range(o, request);
   return rc == CHANGEFEED_OK ? changefeed_options_set_callbacks(o, &c) : rc;

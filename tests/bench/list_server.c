@@ -288,9 +288,10 @@ static ssize_t send_rows(server *s, conn *c, unsigned count) {
     size_t len = (size_t)rows * STRIDE - (at + rows == c->rows_end ? 3 : 0);
     int line = snprintf(sizes[vecs / 3], 8, "%zx\r\n", len);
 
-    v[vecs++] = (struct iovec){sizes[(vecs - 1) / 3], (size_t)line};
-    v[vecs++] = (struct iovec){s->rows + (size_t)at * STRIDE, len};
-    v[vecs++] = (struct iovec){(char *)(uintptr_t) "\r\n", 2};
+    v[vecs] = (struct iovec){sizes[vecs / 3], (size_t)line};
+    v[vecs + 1] = (struct iovec){s->rows + (size_t)at * STRIDE, len};
+    v[vecs + 2] = (struct iovec){(char *)(uintptr_t) "\r\n", 2};
+    vecs += 3;
     at += rows;
   }
   for (size_t i = 0; skip != 0; i++) {

@@ -348,8 +348,8 @@ START_TEST(test_mirror_waits_out_a_server_in_trouble) {
       "{\"kind\":\"all_docs\",\"times\":3,\"do\":{\"status\":503}}",
       "{\"kind\":\"all_docs\",\"times\":2,\"do\":{\"then\":\"close\"}}",
       "{\"kind\":\"all_docs\",\"skip\":1,\"times\":2,\"do\":{\"cut_at\":300}}",
-      "{\"kind\":\"all_docs\",\"chance\":0.5,\"do\":{\"cut_at\":400,"
-      "\"cut_reset\":true}}"};
+      ("{\"kind\":\"all_docs\",\"chance\":0.5,\"do\":{\"cut_at\":400,"
+       "\"cut_reset\":true}}")};
 
   fill(0, 50);
   cft_couchsim_rule(sim, "%s", rules[_i]);
