@@ -139,11 +139,21 @@ bool cfi_feed_save_is_due(const changefeed *f) {
          now >= cfi_feed_save_due_ms(f);
 }
 
+/* The next look is due when checkpoint_every rows may be acknowledged since the
+   last save, not since this look. */
+static void note_look(changefeed *f) {
+  uint64_t acked = cfi_window_look(&f->window).acked - f->saved_acked;
+
+  f->looked_at = f->ordinal;
+  if (acked < (uint64_t)f->set.checkpoint_every)
+    f->looked_at -= acked;
+}
+
 void cfi_feed_save_if_due(changefeed *f) {
   cfi_error error;
 
   cfi_feed_settle(f);
-  f->looked_at = f->ordinal;
+  note_look(f);
   if (!cfi_feed_keeps_position(f))
     return;
   if (!cfi_feed_has_unsaved(f)) {
@@ -155,7 +165,10 @@ void cfi_feed_save_if_due(changefeed *f) {
   }
   if (f->unsaved_ms == CFI_NEVER)
     f->unsaved_ms = cfi_feed_now(f);
-  if (f->local == NULL && cfi_feed_save_is_due(f) &&
-      cfi_feed_save(f, &error) != CHANGEFEED_OK)
+  if (f->local != NULL || !cfi_feed_save_is_due(f))
+    return;
+  if (cfi_feed_save(f, &error) != CHANGEFEED_OK)
     cfi_feed_save_failed(f, &error);
+  else
+    note_look(f);
 }

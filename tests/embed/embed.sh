@@ -9,6 +9,7 @@
 #   begin NAME ARG...      starts $work/NAME with stdout in NAME.out and stderr
 #                          in NAME.err; its process is $pid
 #   end SIGNAL             sends that to $pid, waits; $status
+#   ended                  waits until $pid has ended by itself; $status
 #   fill COUNT             documents doc-1 .. doc-COUNT in a new database, and
 #                          the lines that say so in the file wanted
 
@@ -110,6 +111,14 @@ begin() {
 
 end() {
   kill "-$1" "$pid"
+  ended
+}
+
+is_gone() { ! kill -0 "$pid" 2>/dev/null; }
+
+# Waits until $pid has ended by itself; $status.
+ended() {
+  wait_until is_gone || kill -KILL "$pid"
   wait "$pid" 2>/dev/null
   status=$?
   pid=
