@@ -57,11 +57,13 @@ static void in_step(changefeed_mirror *m) {
     return;
   }
   m->stop_wanted = m->stop_wanted || verdict == CHANGEFEED_STOP;
+  /* What is told to be in step has to be seen; without memory, later. */
+  if ((m->unpublished || !m->shows) && !cfi_tree_publish(m->tree))
+    return;
+  m->unpublished = false;
   m->phase = CFI_MIRROR_SYNCED;
   (void)cfi_mirror_fresh_ms(m); /* proven now, whether anybody asks or not */
-  m->unpublished = m->unpublished || !m->shows;
   m->shows = true;
-  cfi_mirror_publish(m);
   atomic_store(&m->synced, true);
   m->stats.syncs++;
   if (m->callbacks.on_synced == NULL)

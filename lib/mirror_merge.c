@@ -113,7 +113,8 @@ int cfi_merge_listed(changefeed_mirror *m, const changefeed_change *c) {
 
   if (c->rev_count == 0)
     return doubt_listed(m, c->id);
-  if (cfi_mirror_find(m, c->id, &entry) || in_grave(m, c->id, &entry))
+  if (cfi_mirror_find(m, c->id, &entry) || in_grave(m, c->id, &entry) ||
+      cfi_doubt_has(m, c->id))
     return nothing_new(m);
   if (m->graves_lost)
     return doubt_listed(m, c->id);

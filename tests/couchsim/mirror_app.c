@@ -146,6 +146,7 @@ static int on_put(changefeed_mirror *mirror, const changefeed_entry *entry,
   answer = verdict(a);
   sim_trail(&a->s->core, "%u put %s %.*s: %d", a->index, mdb_id(doc), 9,
             entry->rev.data, answer);
+  msim_check_older(a, doc, write);
   told(a, doc, write);
   if (a->config.keep != CHANGEFEED_KEEP_VALUES)
     return answer;
@@ -242,6 +243,14 @@ static void on_over(changefeed_mirror *mirror, const changefeed_error *error,
   a->over = true;
 }
 
+static void on_state(changefeed *feed, const changefeed_event *event,
+                     void *user) {
+  msim_mirror *a = user;
+
+  if (event->state == CHANGEFEED_STATE_LIVE)
+    a->live_ms = slot_of(a, feed)->main.c.head_at_ms;
+}
+
 static void on_log(changefeed *feed, int level, const char *text, size_t len,
                    void *user) {
   msim_mirror *a = user;
@@ -270,6 +279,7 @@ static void make_options(msim_mirror *a) {
     check(a, changefeed_options_set(a->options, "include_docs", "1"), "docs");
   a->feed_callbacks = (changefeed_callbacks)CHANGEFEED_CALLBACKS_INIT;
   a->feed_callbacks.on_log = on_log;
+  a->feed_callbacks.on_state = on_state;
   a->feed_callbacks.user = a;
   a->config.feed_callbacks = &a->feed_callbacks;
   c->on_put = on_put;

@@ -57,6 +57,9 @@ static bool read_since(msim *m, msim_conn *c) {
 
   if (strcmp(c->c.since_text, "now") == 0) {
     c->pos = c->end;
+    for (unsigned s = 0; s < m->db.shards; s++) /* or a moment before */
+      if (!m->core.healing && c->pos.at[s] > 2 && sim_chance(&m->core, 100))
+        c->pos.at[s] -= 2;
     return true;
   }
   if (!mdb_seq_parse(&m->db, c->c.since_text, &c->pos)) {

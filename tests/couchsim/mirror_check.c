@@ -77,6 +77,13 @@ void msim_check_put(msim_mirror *a, const changefeed_entry *e, unsigned *doc,
              *write);
 }
 
+void msim_check_older(msim_mirror *a, unsigned doc, uint32_t write) {
+  if (a->told[doc] != 0 && mdb_is_older(&a->s->db, write, a->told[doc]) &&
+      a->stepping == a->mirror->feed && !a->mirror->rebuilding)
+    sim_violate(core(a), "%s is put in an older revision, and nobody was asked",
+                mdb_id(doc));
+}
+
 void msim_check_gone(msim_mirror *a, const changefeed_entry *e, unsigned *doc) {
   uint32_t write;
 
@@ -191,6 +198,14 @@ void msim_check_view(msim_mirror *a) {
                 a->index);
 }
 
+static bool is_served_the_past(const msim_mirror *a) {
+  const msim_feed *f = a->feed;
+
+  while (f->feed != a->mirror->feed)
+    f++;
+  return f->main.c.plan.show_old;
+}
+
 void msim_check_synced(msim_mirror *a) {
   look l;
 
@@ -198,6 +213,14 @@ void msim_check_synced(msim_mirror *a) {
   for (unsigned doc = 0; doc < MDB_DOCS && !a->s->core.violated; doc++)
     if (l.write[doc] != a->told[doc])
       sim_violate(core(a), "synced, and %s is not as it was told", mdb_id(doc));
+  /* What was there when the feed was served its way to the present, unless the
+     feed is served the past again. */
+  for (unsigned doc = 0; doc < MDB_DOCS && !a->s->core.violated; doc++)
+    if (!is_served_the_past(a) && msim_in_range(a, doc) && !a->s->config.lags &&
+        a->s->written_ms[doc] < a->live_ms &&
+        l.write[doc] != mdb_current(&a->s->db, doc))
+      sim_violate(core(a), "synced, and %s is not what it has been for long",
+                  mdb_id(doc));
 }
 
 static int still_there(void *ctx, const changefeed_entry *e) {

@@ -126,6 +126,13 @@ static bool wins(const mdb *d, uint32_t a, uint32_t b) {
   return mixed(a) > mixed(b);
 }
 
+bool mdb_is_older(const mdb *d, uint32_t a, uint32_t b) {
+  uint32_t of_a = mdb_written(d, a)->generation;
+  uint32_t of_b = mdb_written(d, b)->generation;
+
+  return of_a != of_b ? of_a < of_b : mixed(a) < mixed(b);
+}
+
 uint32_t mdb_winner(const mdb *d, uint32_t state) {
   const mdb_state *st;
   uint32_t best;

@@ -103,6 +103,8 @@ uint32_t mdb_winner(const mdb *d, uint32_t state);
 uint32_t mdb_current(const mdb *d, unsigned doc);
 const mdb_write *mdb_written(const mdb *d, uint32_t write);
 
+/* By CouchDB's order, which knows nothing of deletions. */
+bool mdb_is_older(const mdb *d, uint32_t a, uint32_t b);
 void mdb_rev(const mdb *d, uint32_t write, char out[MDB_TEXT]);
 /* The number of a write; 0: no revision that anybody wrote. */
 uint32_t mdb_rev_parse(const mdb *d, const char *text, size_t len);

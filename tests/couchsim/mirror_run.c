@@ -34,6 +34,7 @@ static void write_one(msim *m) {
 
   mdb_put(&m->db, doc, kind, (uint32_t)sim_between(&m->core, 0, 300),
           some_nodes(m));
+  m->written_ms[doc] = m->core.now_ms;
   sim_trail(&m->core, "write %zu: %s, kind %d", m->db.writes, mdb_id(doc),
             (int)kind);
 }
@@ -74,6 +75,8 @@ static void recreate(msim *m) {
   if (!mdb_recreate(&m->db))
     return;
   m->counts.recreations++;
+  for (unsigned doc = 0; doc < MDB_DOCS; doc++)
+    m->written_ms[doc] = m->core.now_ms;
   for (unsigned i = 0; i < MDB_DOCS; i++)
     if (sim_chance(&m->core, carried))
       mdb_carry_over(&m->db, (first + i * 7) % MDB_DOCS);
@@ -274,8 +277,10 @@ static void step(msim *m, msim_feed *f) {
 
   m->core.counts.steps++;
   f->poke = false;
+  f->owner->stepping = feed;
   if (cfi_feed_step(feed, most))
     f->poke = true;
+  f->owner->stepping = NULL;
   if (f->feed == feed && feed->closing) {
     f->feed = NULL;
     cfi_feed_free(feed, true);

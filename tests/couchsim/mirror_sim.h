@@ -62,10 +62,13 @@ struct msim_mirror {
   char snapshot[MSIM_PATH];
 
   /* this life */
-  bool muted;    /* it is being taken down: what it says has no effect */
-  bool over;     /* on_over was called */
-  bool stopping; /* it was told to stop, or a callback has */
-  bool gave_up;  /* a callback has */
+  bool muted; /* it is being taken down: what it says has no effect */
+  bool over;  /* on_over was called */
+  const changefeed *stepping; /* whose callbacks run */
+  int64_t live_ms; /* what was written before it was served when the feed got
+                      live last */
+  bool stopping;   /* it was told to stop, or a callback has */
+  bool gave_up;    /* a callback has */
   bool synced;
   bool asks_audit;
   uint64_t no_memory_before;
@@ -111,7 +114,8 @@ typedef struct msim {
   msim_mirror mirror[MSIM_MIRRORS];
   char directory[MSIM_PATH - 32]; /* of snapshots */
   int64_t replicate_at_ms;
-  bool ending; /* the audits at the end */
+  int64_t written_ms[MDB_DOCS]; /* when it was last another */
+  bool ending;                  /* the audits at the end */
 } msim;
 
 /* mirror_run.c */
@@ -169,6 +173,8 @@ void msim_check_gone(msim_mirror *a, const changefeed_entry *entry,
 void msim_check_difference(msim_mirror *a, const changefeed_difference *d);
 /* The view is what on_put and on_gone have told. */
 void msim_check_synced(msim_mirror *a);
+/* An older revision is not what the feed alone brings about. */
+void msim_check_older(msim_mirror *a, unsigned doc, uint32_t write);
 /* Readers see one history only, and nothing out of the range. */
 void msim_check_view(msim_mirror *a);
 void msim_check_reader(msim_mirror *a);

@@ -2,8 +2,9 @@
 # Does the simulation see bugs? Plants known ones, one at a time, in a copy of
 # the library, and runs seeds until each is told.
 #
-#   tests/couchsim/planted.sh [SEEDS] [NAME...]
+#   tests/couchsim/planted.sh [--mirror] [SEEDS] [NAME...]
 #
+# --mirror: the bugs of mirrors, not those of feeds.
 # A bug that SEEDS seeds (default 8000) do not show is a failure, and so is one
 # whose place is not found in exactly one file of the source. NAME: these alone.
 # CFT_INCLUDE names a directory with the generated version.h, by default that
@@ -14,6 +15,11 @@
 # or not renamed is found by the power cuts of tests/unit/test_store_file_power.c.
 # shellcheck disable=SC2016 # $1 is Perl's
 set -u
+what=()
+if [ "${1-}" = --mirror ]; then
+  what=(--mirror)
+  shift
+fi
 seeds=${1:-8000}
 [ $# -eq 0 ] || shift
 only=" $* "
@@ -37,7 +43,7 @@ export scratch root include
 
 link_and_run() { # OUTPUT
   "${CC:-cc}" "$scratch"/*.o -o "$scratch/run" "${libraries[@]}" -lpthread &&
-    "$scratch/run" --count "$seeds" >"$1" 2>&1
+    "$scratch/run" ${what[@]+"${what[@]}"} --count "$seeds" >"$1" 2>&1
 }
 
 cp -r lib "$scratch/lib" || exit 1
@@ -89,6 +95,11 @@ plant() { # NAME PERL-SUBSTITUTION
   cp "$changed" "$scratch/lib/"
   compile "$changed" "$object" || exit 1
 }
+
+if [ ${#what[@]} -ne 0 ]; then
+  . tests/couchsim/planted_mirror.sh
+  exit $failed
+fi
 
 # The ten of old, and what they are made of.
 plant position-before-ack \
