@@ -2,7 +2,7 @@
  * What can be known about the way to the server before a feed is opened: files
  * that must be readable, and what this libcurl must be able to do.
  */
-#define _GNU_SOURCE
+#define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,10 +15,12 @@ static int check_file(const char *option, const char *path, cfi_error *error) {
 
   if (path == NULL || access(path, R_OK) == 0)
     return CHANGEFEED_OK;
-  /* GNU's strerror_r: safe in threads, never NULL. */
+  /* POSIX's strerror_r, which all C libraries have; GNU's is another. */
+  if (strerror_r(errno, why, sizeof why) != 0)
+    why[0] = '\0';
   return cfi_error_set(error, CHANGEFEED_ERR_OPTION,
                        "%s: %s cannot be read: %s", option, path,
-                       strerror_r(errno, why, sizeof why));
+                       why[0] != '\0' ? why : "for a reason without a name");
 }
 
 /* libcurl would find these faults in each attempt, and quote the value. */

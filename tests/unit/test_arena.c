@@ -110,7 +110,7 @@ START_TEST(test_arena_uses_memory_lent_first_and_never_frees_it) {
   cft_failing c;
   cfi_arena a;
   pieces p;
-  max_align_t space[16];
+  _Alignas(max_align_t) char space[512];
 
   cft_failing_init(&c, 0);
   cfi_arena_init(&a, &c.alloc, BLOCK);
