@@ -199,6 +199,20 @@ START_TEST(test_mirror_refuses_a_snapshot_of_another_choice) {
 }
 END_TEST
 
+START_TEST(test_mirror_refuses_a_snapshot_of_another_range) {
+  f.config.prefix = "d";
+  make_snapshot();
+  f.config.prefix = "e";
+  expect_refused("revisions from \"e\" to \"f\"");
+  f.config.prefix = NULL;
+  expect_refused("revisions");
+  f.config.from = "d";
+  f.config.to = "e"; /* the same range, said otherwise */
+  open_mirror();
+  ck_assert_uint_eq(view_count(), 50);
+}
+END_TEST
+
 START_TEST(test_mirror_refuses_a_snapshot_of_another_database) {
   make_snapshot();
   (void)snprintf(url, sizeof url, "%s/other", cft_couchsim_url(sim, 0));
@@ -416,6 +430,7 @@ int main(void) {
   tcase_add_test(t, test_mirror_refuses_a_file_of_something_else);
   tcase_add_loop_test(t, test_mirror_refuses_a_damaged_snapshot, 0, 3);
   tcase_add_test(t, test_mirror_refuses_a_snapshot_of_another_choice);
+  tcase_add_test(t, test_mirror_refuses_a_snapshot_of_another_range);
   tcase_add_test(t, test_mirror_refuses_a_snapshot_of_another_database);
   tcase_add_test(t, test_mirror_refuses_a_snapshot_another_mirror_has);
   tcase_add_test(t, test_mirror_of_values_has_no_snapshot);
