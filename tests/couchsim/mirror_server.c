@@ -108,6 +108,10 @@ void msim_server_take(msim *m, msim_conn *c, const cfi_request *request) {
   c->docs = strstr(c->url, "include_docs=true") != NULL;
   if (!c->lists && request->ask >= CFI_ASK_CATCHUP)
     read_feed(m, n, c->url);
+  /* Who knows histories apart has to be told the version, or nothing. */
+  if (request->ask == CFI_ASK_SERVER &&
+      (n->plan.status != 0 || n->plan.body != NULL))
+    n->plan.status = 503;
   if (m->config.audits) {
     n->plan.stall_rows = 0;
     n->plan.end_after_ms = n->plan.end_after_ms == 0 ? 1 : n->plan.end_after_ms;
