@@ -77,7 +77,7 @@ embed_begin() {
 }
 
 # The line of a source's first comment that builds it.
-build_line() { sed -n '1,/\*\//s/^ *\(\(cc\|c++\) .*pkg-config.*\)$/\1/p' "$1"; }
+build_line() { sed -n '1,/^#include/s,^[ /]*\(\(cc\|c++\) .*pkg-config.*\)$,\1,p' "$1"; }
 
 # Example without its library: told, and no failure where nobody has seen to it
 # that everything is installed.
