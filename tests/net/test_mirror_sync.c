@@ -333,6 +333,36 @@ START_TEST(test_mirror_forgets_what_is_deleted_while_it_lists) {
 }
 END_TEST
 
+static bool is_listing(void *user) {
+  (void)user;
+  return cft_couchsim_count(sim, "all_docs") != 0;
+}
+
+/* Its rows were read from the disk before what the feed has told since. */
+START_TEST(test_mirror_is_not_misled_by_a_list_that_comes_late) {
+  fill(0, 40);
+  cft_couchsim_rule(sim, "{\"kind\":\"all_docs\",\"times\":1,"
+                         "\"do\":{\"head_ms\":500}}");
+  open_mirror();
+  ck_assert(cft_loop_until(f.loop, is_listing, NULL, PATIENCE_MS));
+  drop("d0003");
+  drop("d0007");
+  write_doc("d0009", 100);
+  write_doc("d0011", 100);
+  drop("d0011");
+  write_doc("new", 1);
+  write_doc("short", 1);
+  drop("short");
+  cft_loop_for(f.loop, 100);
+  ck_assert_uint_eq(f.count[CFT_TOLD_SYNCED], 0);
+  expect_synced();
+  ck_assert_str_eq(cft_mirrored_rev(&f, "d0003"), "");
+  ck_assert_str_eq(cft_mirrored_rev(&f, "d0011"), "");
+  ck_assert_uint_eq(cft_mirrored_documents(&f), 38);
+  expect_same();
+}
+END_TEST
+
 /* ---- readers ---- */
 
 START_TEST(test_mirror_view_stays_as_it_is) {
@@ -384,6 +414,7 @@ int main(void) {
   tcase_add_test(t, test_mirror_reads_changes_that_go_on);
   tcase_add_loop_test(t, test_mirror_forgets_what_is_deleted_while_it_lists, 0,
                       4);
+  tcase_add_test(t, test_mirror_is_not_misled_by_a_list_that_comes_late);
   tcase_add_test(t, test_mirror_view_stays_as_it_is);
   suite_add_tcase(s, t);
   return cft_run(s);
