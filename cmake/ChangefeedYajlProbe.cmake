@@ -1,6 +1,6 @@
-# yajl 2.1.0 as released ends the process on some valid JSON; distributions
-# patch it. Tries the installed one and warns. Nothing can be tried when cross
-# compiling.
+# yajl 2.1.0 as released ends the process on some valid JSON, and leaks;
+# distributions patch it. Tries the installed one and warns. Nothing can be tried
+# when cross compiling.
 
 function(changefeed_probe_yajl)
   if(CMAKE_CROSSCOMPILING OR DEFINED CHANGEFEED_YAJL_PATCHED)
@@ -24,15 +24,21 @@ function(changefeed_probe_yajl)
     set(patched TRUE)
   else()
     set(patched FALSE)
+    if(ran EQUAL 3)
+      set(fault "leaks memory when JSON ends too early (CVE-2023-33460)")
+    else()
+      set(fault "does not survive the valid JSON text \"\\ud800\\\\x\" \
+(CVE-2017-16516; probe: ${ran}). A document that holds it would end every \
+follower")
+    endif()
     message(
       WARNING
-        "This yajl (${YAJL_VERSION}, ${YAJL_LIBRARY}) ends the process on the "
-        "valid JSON text \"\\ud800\\\\x\" (probe: ${ran}). A document that "
-        "holds it would end every follower. Use a patched yajl: Debian's and "
-        "Fedora's packages are.")
+        "This yajl (${YAJL_VERSION}, ${YAJL_LIBRARY}) is without its security "
+        "patches: it ${fault}. Use a patched yajl: Debian's and Fedora's "
+        "packages are.")
   endif()
   set(CHANGEFEED_YAJL_PATCHED ${patched} CACHE INTERNAL
-      "The installed yajl parses lone surrogates without ending the process")
+      "The installed yajl has its security patches, as far as can be tried")
 endfunction()
 
 changefeed_probe_yajl()
