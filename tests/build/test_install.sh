@@ -139,3 +139,12 @@ for page in "$CFT_SOURCE_DIR"/docs/man/*.[1357]; do
   [ -f "$prefix/share/man/man${name##*.}/$name" ] ||
     die "$name is not installed"
 done
+# Each function has a page by its own name, which leads to one that is there.
+while read -r name; do
+  page=$prefix/share/man/man3/$name.3
+  [ -f "$page" ] || die "there is no man page $name(3)"
+  target=$(sed -n '1s/^\.so //p' "$page")
+  [ -z "$target" ] || grep -q "^\.Nm $name\( ,\)*$" "$prefix/share/man/$target" ||
+    die "the man page $name(3) leads to $target, which does not name it"
+done < <(nm -D --defined-only "$libdir/libchangefeed.so" |
+  awk '{ sub(/@.*/, "", $3); print $3 }' | grep '^changefeed_')

@@ -90,6 +90,13 @@ for document in *.md docs/*.md docs/man/*.[37]; do
 done
 [ "$count" -ge 20 ] || fail "only $count pieces of C in $documents documents"
 
+# The program of the overview is the example.
+rm -rf "$work/pieces"
+mkdir "$work/pieces" || exit 1
+pieces docs/man/libchangefeed.3
+cat "$work"/pieces/* | tail -n +2 | diff <(tail -n +2 examples/minimal.c) - ||
+  fail "the program of libchangefeed.3 is not examples/minimal.c"
+
 # The check itself: a wrong type, and a name that is not there.
 mkdir -p "$work/planted" && cd "$work/planted" || exit 1
 mkdir -p "$work/pieces"
