@@ -68,7 +68,7 @@ static int work_on(const changefeed_change *change, unsigned *random) {
   struct timespec pause = {0, 0};
 
   *random = *random * 1103515245u + 12345u;
-  pause.tv_nsec = (long)(*random >> 16 & 15) * 100000;
+  pause.tv_nsec = (*random >> 16 & 63) == 0 ? 50000000 : 100000;
   (void)nanosleep(&pause, NULL);
   flockfile(stdout);
   if (printf("%s %s\n", change->id.data,
@@ -117,6 +117,7 @@ static int open_feed(changefeed_loop *loop, const char *url, const char *path) {
     if ((rc = changefeed_options_set(options, "url", url)) != 0 ||
         (rc = changefeed_options_set(options, "checkpoint", checkpoint)) != 0 ||
         (rc = changefeed_options_set(options, "auto_ack", "0")) != 0 ||
+        (rc = changefeed_options_set(options, "checkpoint_every", "20")) != 0 ||
         (rc = changefeed_options_set(options, "seq_interval", "1")) != 0 ||
         (rc = changefeed_options_set_int(options, "max_unacked",
                                          MAX_UNACKED)) != 0 ||

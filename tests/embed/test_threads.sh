@@ -7,7 +7,7 @@ set -u
 . "$(dirname "${BASH_SOURCE[0]}")/embed.sh"
 
 embed_begin
-ROWS=6000 OUT=256
+ROWS=8000 OUT=256 KILLS=10
 example threads.c || finish
 fill "$ROWS"
 
@@ -38,8 +38,8 @@ sort wanted | cmp - got || fail "not each row once"
 runs=0
 until [ "$(sort -u all | wc -l)" -eq "$ROWS" ]; do
   begin threads "$db" position-2
-  if [ "$runs" -lt 5 ]; then
-    wait_until has_rows threads.out 700
+  if [ "$runs" -lt "$KILLS" ]; then
+    wait_until has_rows threads.out $((200 + RANDOM % 200))
     end KILL
   else
     wait_until grep -qx "doc-$ROWS changed" threads.out
@@ -48,13 +48,13 @@ until [ "$(sort -u all | wc -l)" -eq "$ROWS" ]; do
   fi
   cat threads.out >>all
   runs=$((runs + 1))
-  [ "$runs" -le 6 ] || break
+  [ "$runs" -le "$KILLS" ] || break
 done
 sort -u all >got
 sort wanted | cmp - got || fail "killed: a row is missing"
-# The rows since the last save, 1000 at most, and those that were out.
+# The rows since the last save, 20 at most, and those that were out.
 again=$(($(count all) - ROWS))
-[ "$again" -le $((5 * (1000 + OUT))) ] || fail "killed: $again rows came again"
+[ "$again" -le $((KILLS * (20 + OUT))) ] || fail "killed: $again rows came again"
 [ "$again" -gt 0 ] || fail "killed: no row came again, so nothing was killed"
 
 begin threads "$db" position-2
