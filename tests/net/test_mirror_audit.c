@@ -174,6 +174,42 @@ START_TEST(test_mirror_audit_of_a_busy_database_blames_nobody) {
 }
 END_TEST
 
+/* The row takes longer than the first look at the document. */
+START_TEST(test_mirror_audit_waits_for_what_is_under_way) {
+  fill(0, 50);
+  cft_couchsim_rule(sim, "{\"kind\":\"changes\",\"feed\":\"continuous\","
+                         "\"do\":{\"slice\":40,\"slice_ms\":100}}");
+  open_beating();
+  expect_synced();
+  write_doc("d0007", 7);
+  write_doc("new", 7);
+  audit();
+  expect_audit(0, 0, 0);
+  ck_assert_uint_ge(f.audit.requests, 1);
+  ck_assert_uint_eq(f.count[CFT_TOLD_DIFFERENCE], 0);
+  expect_same();
+}
+END_TEST
+
+/* A feed that beats and tells nothing any more: no check of a socket sees it.
+ */
+START_TEST(test_mirror_audit_finds_what_the_feed_does_not_tell) {
+  fill(0, 50);
+  cft_couchsim_rule(sim, "{\"kind\":\"changes\",\"feed\":\"continuous\","
+                         "\"do\":{\"stall_rows\":0,\"stall_beats\":true}}");
+  open_beating();
+  expect_synced();
+  write_doc("d0007", 7);
+  write_doc("new", 7);
+  drop("d0008");
+  cft_loop_for(f.loop, 300);
+  ck_assert_str_eq(cft_mirrored_rev(&f, "new"), "");
+  audit();
+  expect_audit(1, 1, 1);
+  expect_same();
+}
+END_TEST
+
 START_TEST(test_mirror_audit_runs_by_itself) {
   f.config.audit_ms = 200;
   fill(0, 20);
@@ -228,6 +264,8 @@ int main(void) {
   tcase_add_loop_test(t, test_mirror_audit_finds_the_three_that_differ, 0, 3);
   tcase_add_test(t, test_mirror_audit_keeps_to_the_range);
   tcase_add_test(t, test_mirror_audit_of_a_busy_database_blames_nobody);
+  tcase_add_test(t, test_mirror_audit_waits_for_what_is_under_way);
+  tcase_add_test(t, test_mirror_audit_finds_what_the_feed_does_not_tell);
   tcase_add_test(t, test_mirror_audit_runs_by_itself);
   tcase_add_loop_test(t, test_mirror_audit_ends_with_the_history, 0, 2);
   tcase_add_test(t, test_mirror_audit_needs_a_mirror_in_step);

@@ -171,6 +171,37 @@ START_TEST(test_mirror_recreated_while_it_reads_holds_the_new_one) {
 }
 END_TEST
 
+static bool is_reading_anew(void *user) {
+  (void)user;
+  return cft_mirrored_stats(&f).resets == 1 &&
+         changefeed_get_state(changefeed_mirror_get_feed(f.mirror)) ==
+             CHANGEFEED_STATE_CATCHUP;
+}
+
+/* Of a history that was never whole nothing is shown, nor told. */
+START_TEST(test_mirror_made_anew_again_shows_the_last_history) {
+  fill(0, 20);
+  open_mirror();
+  expect_synced();
+  cft_couchsim_rule(sim, "{\"kind\":\"changes\",\"feed\":\"normal\","
+                         "\"do\":{\"slice\":2000,\"slice_ms\":100}}");
+  recreate();
+  fill(100, 200);
+  ck_assert(cft_loop_until(f.loop, is_reading_anew, NULL, PATIENCE_MS));
+  cft_loop_for(f.loop, 300);
+  ck_assert_uint_eq(f.count[CFT_TOLD_SYNCED], 1);
+  recreate();
+  fill(15, 25);
+  cft_couchsim_no_rules(sim);
+  cft_couchsim_tell(sim, "close", "{}");
+  expect_same();
+  ck_assert_uint_eq(cft_mirrored_documents(&f), 10);
+  ck_assert_uint_eq(cft_mirrored_stats(&f).resets, 2);
+  ck_assert_uint_eq(f.count[CFT_TOLD_GONE], 15);
+  ck_assert_uint_eq(f.count[CFT_TOLD_PUT], 25);
+}
+END_TEST
+
 /* Missing for a moment only; the same database, or another one. */
 START_TEST(test_mirror_of_a_database_that_is_deleted_waits_for_it) {
   fill(0, 30);
@@ -242,6 +273,7 @@ int main(void) {
   tcase_add_test(t, test_mirror_lives_through_many_histories);
   tcase_add_loop_test(t, test_mirror_recreated_while_it_reads_holds_the_new_one,
                       0, 4);
+  tcase_add_test(t, test_mirror_made_anew_again_shows_the_last_history);
   tcase_add_test(t, test_mirror_of_a_database_that_is_deleted_waits_for_it);
   tcase_add_test(t, test_mirror_whose_database_is_restored_holds_the_older_one);
   tcase_add_test(t, test_mirror_is_over_when_on_reset_says_stop);
