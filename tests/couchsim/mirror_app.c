@@ -247,8 +247,10 @@ static void on_state(changefeed *feed, const changefeed_event *event,
                      void *user) {
   msim_mirror *a = user;
 
-  if (event->state == CHANGEFEED_STATE_LIVE)
-    a->live_ms = slot_of(a, feed)->main.c.head_at_ms;
+  if (event->state != CHANGEFEED_STATE_LIVE)
+    return;
+  a->live_ms = slot_of(a, feed)->main.c.head_at_ms;
+  a->served_old = slot_of(a, feed)->main.c.plan.show_old;
 }
 
 static void on_log(changefeed *feed, int level, const char *text, size_t len,

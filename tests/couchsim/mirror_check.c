@@ -198,14 +198,6 @@ void msim_check_view(msim_mirror *a) {
                 a->index);
 }
 
-static bool is_served_the_past(const msim_mirror *a) {
-  const msim_feed *f = a->feed;
-
-  while (f->feed != a->mirror->feed)
-    f++;
-  return f->main.c.plan.show_old;
-}
-
 void msim_check_synced(msim_mirror *a) {
   look l;
 
@@ -216,7 +208,7 @@ void msim_check_synced(msim_mirror *a) {
   /* What was there when the feed was served its way to the present, unless the
      feed is served the past again. */
   for (unsigned doc = 0; doc < MDB_DOCS && !a->s->core.violated; doc++)
-    if (!is_served_the_past(a) && msim_in_range(a, doc) && !a->s->config.lags &&
+    if (!a->served_old && msim_in_range(a, doc) && !a->s->config.lags &&
         a->s->written_ms[doc] < a->live_ms &&
         l.write[doc] != mdb_current(&a->s->db, doc))
       sim_violate(core(a), "synced, and %s is not what it has been for long",

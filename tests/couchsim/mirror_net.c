@@ -20,6 +20,7 @@ static int world_start(void *ctx, const cfi_request *request,
   if (!m->core.healing && sim_chance(&m->core, m->core.config.fault / 50))
     return cfi_error_set(error, CHANGEFEED_ERR_NOMEM, "no memory");
   msim_server_take(m, c, request);
+  f->owner->served_old = f->owner->served_old || c->c.plan.show_old;
   sim_trail(&m->core, "%u.%u asks%s node %u %s %.60s", f->owner->index,
             (unsigned)(f - f->owner->feed), request->side ? " beside" : "",
             c->c.node, strstr(c->url, "598"), c->body != NULL ? c->body : "");

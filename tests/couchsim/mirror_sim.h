@@ -65,6 +65,7 @@ struct msim_mirror {
   bool muted; /* it is being taken down: what it says has no effect */
   bool over;  /* on_over was called */
   const changefeed *stepping; /* whose callbacks run */
+  bool served_old; /* since then, some response tells revisions of the past */
   int64_t live_ms; /* what was written before it was served when the feed got
                       live last */
   bool stopping;   /* it was told to stop, or a callback has */
