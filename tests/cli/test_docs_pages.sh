@@ -89,6 +89,10 @@ awk '
     mark = mark_of(text)
     if (mark == "") mark = mark_of(note)
     print "function|" name "|" mark "|" prototype
+    while (match(note, /[A-Z]+/)) {
+      print "word|" substr(note, RSTART, RLENGTH) "|" name
+      note = substr(note, RSTART + RLENGTH)
+    }
     note = text = declared = ""
   }
   declared == "enum" && /\};|^enum \{.*\};/ {
@@ -209,6 +213,21 @@ while IFS='|' read -r _ name mark _; do
   [ "$(where_of "$page" "$name")" = "$(sentence "$mark")" ] ||
     fail "$page: where $name may be called is not [$mark]"
 done < <(grep '^function|' "$work/declared")
+
+# The errors that a function's comment names, in short, are among the return
+# values of its page. TLS is a word of its own.
+errors=0
+while IFS='|' read -r _ error name; do
+  [ "$error" != TLS ] || continue
+  grep -q "^enumerator|CHANGEFEED_ERR_$error|" "$work/declared" || continue
+  errors=$((errors + 1))
+  page=$(page_of "$name")
+  [ -z "$page" ] ||
+    sed -n '/^\.Sh RETURN VALUES/,/^\.Sh [^R]/p' "$page" |
+    grep -qw "CHANGEFEED_ERR_$error" ||
+    fail "$page: $name answers CHANGEFEED_ERR_$error, says the header"
+done < <(grep '^word|' "$work/declared" | sort -u)
+[ "$errors" -ge 60 ] || fail "only $errors errors were found in the headers"
 
 while IFS='|' read -r _ name _; do
   [ -n "$(page_of "$name")" ] || fail "no page has the name $name"
