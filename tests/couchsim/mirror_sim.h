@@ -125,6 +125,15 @@ typedef struct msim {
 bool msim_run(msim *m, uint64_t seed, const char *directory, bool verbose);
 void msim_clear(msim *m);
 
+/* mirror_events.c */
+int64_t msim_later(msim *m, int64_t gap_ms);
+void msim_write_one(msim *m);
+void msim_write_some(msim *m);
+/* all: what any node lacks. */
+void msim_replicate(msim *m, bool all);
+void msim_come_back(msim *m, bool another);
+void msim_administer(msim *m);
+
 /* mirror_config.c */
 void msim_configure(msim *m);
 
