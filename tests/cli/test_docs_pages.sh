@@ -141,7 +141,11 @@ cut -d'|' -f1 "$work/names" | sort | uniq -d | while read -r name; do
 done >"$work/twice"
 [ ! -s "$work/twice" ] || fail "two pages have the name $(cat "$work/twice")"
 
-page_of() { sed -n "s/^$1|//p" "$work/names" | head -n 1; }
+declare -A page_named
+while IFS='|' read -r name page; do
+  page_named[$name]=$page
+done <"$work/names"
+page_of() { printf '%s\n' "${page_named[$1]-}"; }
 
 # The SYNOPSIS as prototypes, squeezed like those of the headers.
 prototypes() {
