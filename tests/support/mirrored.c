@@ -316,8 +316,9 @@ bool cft_mirrored_until(cft_mirrored *f, enum cft_told kind, uint64_t count,
 }
 
 bool cft_mirrored_until_synced(cft_mirrored *f, int64_t timeout_ms) {
-  return cft_mirrored_until(f, CFT_TOLD_SYNCED, f->count[CFT_TOLD_SYNCED] + 1,
-                            timeout_ms);
+  uint64_t next = f->count[CFT_TOLD_SYNCED] + 1;
+
+  return cft_mirrored_until(f, CFT_TOLD_SYNCED, next, timeout_ms);
 }
 
 /* ---- looking ---- */
@@ -400,8 +401,7 @@ bool cft_view_is(const changefeed_view *view, cft_couchsim *sim, unsigned node,
   uint64_t count = 0;
   bool same = list(&want, sim, node, db, from, to);
 
-  if (!same)
-    (void)snprintf(why, size, "no list of %s", db);
+  (void)snprintf(why, size, "no list of %s", db);
   ck_assert_int_eq(changefeed_view_each(view, NULL, NULL, add_entry, &got), 0);
   ck_assert_int_eq(changefeed_view_digest(view, NULL, NULL, &digest, &count),
                    CHANGEFEED_OK);
