@@ -508,6 +508,15 @@ CHANGEFEED_EXTERN int changefeed_get_state(const changefeed *feed);
 /* Fills as much of stats as stats->size says. INVALID. [loop] */
 CHANGEFEED_EXTERN int changefeed_get_stats(const changefeed *feed,
                                            changefeed_stats *stats);
+/* Writes statistics of count feeds as Prometheus text (format 0.0.4), with
+   names[i] as the label "feed" of stats[i]: any UTF-8. What is not known is
+   left out. *len is the length without the '\0' at the end, also when it does
+   not fit. LIMIT: size is too small, and text is empty (NULL and 0 are
+   allowed); INVALID. [any] */
+CHANGEFEED_EXTERN int
+changefeed_stats_text(const changefeed_stats *const *stats,
+                      const char *const *names, size_t count, char *text,
+                      size_t size, size_t *len);
 /* The last error, also of an attempt that is being repeated; code 0 when there
    was none. Borrowed until the loop runs again. [loop] */
 CHANGEFEED_EXTERN const changefeed_error *
