@@ -123,6 +123,27 @@ if [ -e "$libdir/libchangefeed.a" ]; then
   runs "find_package, static" "$work/consumer/build/consumer_static"
 fi
 
+# Until 1.0 each minor version is one of its own, and CMake is told so.
+for wanted in 0.0 0.2 1.0 99; do
+  mkdir "$work/asks-$wanted" || exit 1
+  cat >"$work/asks-$wanted/CMakeLists.txt" <<EOF
+cmake_minimum_required(VERSION 3.25)
+project(consumer C)
+find_package(changefeed $wanted REQUIRED)
+EOF
+  if "$cmake" -S "$work/asks-$wanted" -B "$work/asks-$wanted/build" \
+    -G "${CFT_GENERATOR:-Ninja}" -DCMAKE_C_COMPILER="$cc" \
+    -DCMAKE_PREFIX_PATH="$prefix" >"$work/output" 2>&1; then
+    die "find_package(changefeed $wanted) takes version $version"
+  fi
+  # White space is where CMake breaks lines.
+  tr -s ' \n' ' ' <"$work/output" |
+    grep -qF "compatible with requested version \"$wanted\"" || {
+    cat "$work/output"
+    die "find_package(changefeed $wanted) fails for another reason"
+  }
+done
+
 # The installed command finds the moved library by itself.
 if [ -n "${CFT_CHANGEFEED:-}" ]; then
   [ -x "$prefix/bin/changefeed" ] || die "the command is not installed"

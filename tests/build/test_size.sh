@@ -34,7 +34,7 @@ exports() {
 }
 
 release_build package || exit 1
-bounded "with mirrors" 168
+bounded "with mirrors" 172
 exports changefeed_mirror_open || {
   echo "no changefeed_mirror_open is exported"
   failed=1
