@@ -4,7 +4,7 @@
 # that by the one line of its own comment. A test works in a directory of its
 # own, $work, which is removed at the end, as is what it has started.
 #
-#   embed_begin            installs, starts couchsim ($sim, $db is a URL)
+#   embed_begin [OPTION]...  installs, starts couchsim ($sim, $db is a URL)
 #   example NAME.c         builds it in $work
 #   begin NAME ARG...      starts $work/NAME with stdout in NAME.out and stderr
 #                          in NAME.err; its process is $pid
@@ -73,7 +73,7 @@ embed_begin() {
   [ -n "$pc" ] || { echo "changefeed.pc is not installed"; exit 1; }
   export PKG_CONFIG_PATH=${pc%/*}
   export LD_LIBRARY_PATH=${pc%/pkgconfig/*}
-  sim_start --q 1
+  sim_start --q 1 "$@"
 }
 
 # The line of a source's first comment that builds it.
