@@ -1,7 +1,8 @@
 /* Prints every change of every database of a server: many http://127.0.0.1:5984
    One feed follows _db_updates for ever. A database has a feed only from the
    time it is named there until that has caught up; its position is kept for the
-   next time. So thousands of databases that are idle cost no connection. */
+   next time. So thousands of databases that are idle cost no connection.
+     cc many.c $(pkg-config --cflags --libs changefeed) -o many */
 #include <changefeed/changefeed.h>
 #include <ctype.h>
 #include <stdio.h>

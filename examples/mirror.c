@@ -1,5 +1,6 @@
 /* Keeps a routing table in step with a database, and prints it on each change
-   and on SIGUSR1: mirror http://127.0.0.1:5984/db [PREFIX] */
+   and on SIGUSR1: mirror http://127.0.0.1:5984/db [PREFIX]
+     cc mirror.c $(pkg-config --cflags --libs changefeed) -o mirror */
 #include <changefeed/mirror.h>
 #include <signal.h>
 #include <stdio.h>

@@ -76,8 +76,16 @@ embed_begin() {
   sim_start --q 1 "$@"
 }
 
-# The line of a source's first comment that builds it.
-build_line() { sed -n '1,/^#include/s,^[ /]*\(\(cc\|c++\) .*pkg-config.*\)$,\1,p' "$1"; }
+# The line of a source's first comment that builds it; that of the program in
+# README.md, which is to stay short, is there.
+build_line() {
+  local line
+  line=$(sed -n '1,/^#include/s,^[ /]*\(\(cc\|c++\) .*pkg-config.*\)$,\1,p' \
+    "$1")
+  line=${line% \*/}
+  [ -n "$line" ] || line=$(grep "^cc ${1##*/} " "$root/README.md")
+  printf '%s\n' "$line"
+}
 
 # Example without its library: told, and no failure where nobody has seen to it
 # that everything is installed.
