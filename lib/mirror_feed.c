@@ -185,6 +185,7 @@ static void begin_anew(changefeed_mirror *m) {
   m->list_at_ms = CFI_NEVER;
   cfi_tree_clear(m->next);
   m->rebuilding = true;
+  m->held_up = false;
   m->phase = CFI_MIRROR_READING;
   atomic_store(&m->synced, false);
 }
@@ -265,10 +266,10 @@ static void look_at_age(changefeed_mirror *m) {
   m->depth--;
 }
 
-static void resume(changefeed_mirror *m, changefeed *feed, bool *held_up) {
-  if (*held_up && feed != NULL)
+/* It is held up until its rows have come again and were taken. */
+static void resume(changefeed_mirror *m, changefeed *feed, bool held_up) {
+  if (held_up && feed != NULL)
     (void)m->world.resume(m->world.ctx, feed);
-  *held_up = false;
 }
 
 static void on_timer(changefeed *feed, void *user) {
@@ -277,9 +278,9 @@ static void on_timer(changefeed *feed, void *user) {
   cfi_mirror_enter(m);
   announce(m);
   m->wake_ms = CFI_NEVER;
-  resume(m, feed, &m->held_up);
-  resume(m, m->list.feed, &m->list.held_up);
-  resume(m, m->keys.feed, &m->keys.held_up);
+  resume(m, feed, m->held_up);
+  resume(m, m->list.feed, m->list.held_up);
+  resume(m, m->keys.feed, m->keys.held_up);
   look_at_age(m);
   cfi_mirror_settle(m);
   (void)cfi_mirror_leave(m);
@@ -323,7 +324,7 @@ void cfi_mirror_settle(changefeed_mirror *m) {
     return;
   if (cfi_mirror_now(m) >= m->list_at_ms)
     begin_list(m);
-  if (m->phase == CFI_MIRROR_CLEARING && !cfi_doubt_any(m))
+  if (m->phase == CFI_MIRROR_CLEARING && !m->held_up && !cfi_doubt_any(m))
     in_step(m);
   if (!cfi_mirror_gone(m) && m->shows && !m->rebuilding)
     cfi_mirror_publish(m);
