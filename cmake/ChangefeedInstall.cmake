@@ -104,7 +104,7 @@ install(FILES "${changefeed_generated}/changefeed.pc"
 
 set(changefeed_manual_1 tools)
 set(changefeed_manual_3 dev)
-set(changefeed_manual_5 dev)
+set(changefeed_manual_5 tools)
 set(changefeed_manual_7 dev)
 foreach(section 1 3 5 7)
   file(GLOB changefeed_pages CONFIGURE_DEPENDS

@@ -199,6 +199,12 @@ for sysroot in "$root" ""; do
   [ "$(wc -l <rows)" -eq 20 ] || die "the example printed $(wc -l <rows) rows"
   rm minimal rows
 done
+# And the others that need nothing else.
+for name in pull resume many threads fork epoll mirror; do
+  # shellcheck disable=SC2046 # a list of flags
+  quietly "${CC:-cc}" "${example%/*}/$name.c" \
+    $(pkg-config --cflags --libs changefeed) -o "$name"
+done
 cd / || exit 1
 
 # ---- removed ----------------------------------------------------------------
