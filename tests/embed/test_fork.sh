@@ -6,6 +6,7 @@ set -u
 # shellcheck source=tests/embed/embed.sh
 . "$(dirname "${BASH_SOURCE[0]}")/embed.sh"
 
+# shellcheck disable=SC2119
 embed_begin
 example fork.c || finish
 ROWS=3000

@@ -6,6 +6,7 @@ set -u
 # shellcheck source=tests/embed/embed.sh
 . "$(dirname "${BASH_SOURCE[0]}")/embed.sh"
 
+# shellcheck disable=SC2119
 embed_begin
 KILLS=20 ROWS=20000
 RANDOM=${CFT_SEED:-$$}

@@ -6,6 +6,7 @@ set -u
 # shellcheck source=tests/embed/embed.sh
 . "$(dirname "${BASH_SOURCE[0]}")/embed.sh"
 
+# shellcheck disable=SC2119
 embed_begin
 ROWS=8000 OUT=256 KILLS=10
 example threads.c || finish
