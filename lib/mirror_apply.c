@@ -36,7 +36,9 @@ static int call_put(changefeed_mirror *m, const changefeed_entry *entry,
   if (m->callbacks.on_put == NULL)
     return CHANGEFEED_CONTINUE;
   m->depth++;
+  m->telling = true;
   verdict = m->callbacks.on_put(m, entry, value, m->callbacks.user);
+  m->telling = false;
   m->depth--;
   /* LATER and what is no verdict at all */
   if (verdict > CHANGEFEED_CONTINUE && verdict != CHANGEFEED_STOP)
@@ -58,31 +60,13 @@ static void call_gone(changefeed_mirror *m, const cfi_tree_entry *held) {
 
 /* ---- one document ---- */
 
-/* What the application makes of a document, in a value that is held already or
-   is new; counted for the caller. */
-static int make(changefeed_mirror *m, const changefeed_entry *shown,
-                cfi_value *old, cfi_value **out) {
-  void *made = old != NULL ? old->made : NULL;
-  cfi_value *v = *out;
-  int verdict = call_put(m, shown, &made);
-
-  if (m->keep != CHANGEFEED_KEEP_VALUES)
-    return verdict;
-  if (old != NULL && old->is_made && made == old->made) {
-    cfi_value_drop(m, v);
-    old->count++;
-    *out = old;
-    return verdict;
-  }
-  v->made = made;
-  v->is_made = true;
-  return verdict;
-}
-
+/* Into the table first: what was told must be held, and for want of memory it
+   might not be. No reader sees the value before it is made. */
 static int put_shown(changefeed_mirror *m, const changefeed_entry *shown,
                      cfi_value *old) {
   changefeed_str none = {NULL, 0};
   cfi_value *v = NULL;
+  void *made = shown->value;
   int verdict;
 
   if (m->keep != CHANGEFEED_KEEP_REVS) {
@@ -90,15 +74,20 @@ static int put_shown(changefeed_mirror *m, const changefeed_entry *shown,
     if (v == NULL)
       return CHANGEFEED_LATER;
   }
-  verdict = make(m, shown, old, &v);
-  if (m->closing || verdict < 0 ||
-      cfi_tree_put(m->tree, shown->id, shown->rev, v) == CFI_TREE_NOMEM) {
+  if (old != NULL)
+    old->count++;
+  if (cfi_tree_put(m->tree, shown->id, shown->rev, v) == CFI_TREE_NOMEM) {
     cfi_value_drop(m, v);
-    return m->closing || verdict < 0 ? verdict : CHANGEFEED_LATER;
+    cfi_value_drop(m, old);
+    return CHANGEFEED_LATER;
   }
   m->stats.puts++;
   m->version++;
   m->unpublished = true;
+  verdict = call_put(m, shown, &made);
+  if (m->keep == CHANGEFEED_KEEP_VALUES)
+    cfi_value_give(v, old, made);
+  cfi_value_drop(m, old);
   return verdict;
 }
 
@@ -224,21 +213,6 @@ static bool goes(change_over *c, const cfi_tree_entry *held) {
   return !c->m->closing;
 }
 
-/* The table takes no text of its own. */
-static bool put_copy(changefeed_mirror *m, const cfi_tree_entry *fresh,
-                     cfi_value *v) {
-  char *id = cfi_strndup(&m->alloc, fresh->id.data, fresh->id.len);
-  char *rev = cfi_strndup(&m->alloc, fresh->rev.data, fresh->rev.len);
-  bool ok =
-      id != NULL && rev != NULL &&
-      cfi_tree_put(m->next, (changefeed_str){id, fresh->id.len},
-                   (changefeed_str){rev, fresh->rev.len}, v) != CFI_TREE_NOMEM;
-
-  cfi_free(&m->alloc, id);
-  cfi_free(&m->alloc, rev);
-  return ok;
-}
-
 /* The value that was made aside is not seen by anybody yet, so it can be
    changed where it is. */
 static bool comes(change_over *c, const cfi_tree_entry *held,
@@ -255,20 +229,11 @@ static bool comes(change_over *c, const cfi_tree_entry *held,
   m->stats.puts++;
   if (verdict != CHANGEFEED_CONTINUE)
     c->verdict = verdict;
-  if (m->keep != CHANGEFEED_KEEP_VALUES)
-    return !m->closing && verdict >= 0;
-  if (old == NULL || !old->is_made || old->made != made) {
-    v->made = made;
-    v->is_made = true;
-    v->len = 0;
-    return !m->closing && verdict >= 0;
+  if (m->keep == CHANGEFEED_KEEP_VALUES) {
+    cfi_value_give(v, old, made);
+    v->len = 0; /* the text was for the application */
   }
-  old->count++;
-  if (put_copy(m, fresh, old))
-    return !m->closing && verdict >= 0;
-  cfi_value_drop(m, old);
-  c->verdict = CHANGEFEED_ERR_NOMEM;
-  return false;
+  return !m->closing && verdict >= 0;
 }
 
 static bool on_difference(void *ctx, const cfi_tree_entry *held,

@@ -99,7 +99,8 @@ int cfi_mirror_load(changefeed_mirror *m, cfi_error *error) {
 
 /* What is held belongs to the feed's position only while nothing is open. */
 static bool can_save(const changefeed_mirror *m) {
-  return m->phase == CFI_MIRROR_SYNCED && !m->rebuilding && !cfi_doubt_any(m);
+  return m->phase == CFI_MIRROR_SYNCED && !m->telling && !m->rebuilding &&
+         !cfi_doubt_any(m);
 }
 
 static int get_position(changefeed_mirror *m, cfi_checkpoint *position,

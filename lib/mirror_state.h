@@ -86,6 +86,7 @@ struct changefeed_mirror {
 
   unsigned depth; /* calls of the application, and of feeds, on the stack */
   bool closing, stop_wanted;
+  bool telling; /* on_put runs: what it makes is not held yet */
   bool failing; /* the error is there; the feed is being stopped */
   bool shows;   /* there is something for readers */
   atomic_bool synced;
@@ -109,8 +110,8 @@ struct changefeed_mirror {
 
   cfi_lister list, keys;
   int64_t list_at_ms; /* the list is begun again; CFI_NEVER */
-  cfi_tree *doubts; /* to be asked for: id -> see mirror_doubt.c */
-  cfi_tree *asking; /* being asked for */
+  cfi_tree *doubts;   /* to be asked for: id -> see mirror_doubt.c */
+  cfi_tree *asking;   /* being asked for */
   int64_t ask_at_ms;
   cfi_auditor audit;
 
@@ -119,7 +120,7 @@ struct changefeed_mirror {
   bool stale;
   int64_t wake_ms;                 /* what the timer is set to */
   uint64_t version, saved_version; /* counts changes of the contents */
-  struct cfi_mirror_file *file; /* NULL: no snapshot */
+  struct cfi_mirror_file *file;    /* NULL: no snapshot */
   struct cfi_mirror_writer *writer;
   const cfi_tree_view *writing;
   uint64_t writing_version;
@@ -146,7 +147,8 @@ void cfi_mirror_no_memory(changefeed_mirror *m);
 /* mirror_value.c: what the tables hold beside revisions */
 typedef struct cfi_value {
   size_t count;
-  void *made; /* by on_put */
+  struct cfi_value *of; /* made for that one, which is kept; NULL: for this */
+  void *made;           /* by on_put */
   bool is_made;
   size_t len;  /* of text */
   char text[]; /* the document, and '\0' */
@@ -154,6 +156,8 @@ typedef struct cfi_value {
 cfi_tree_values cfi_value_rules(changefeed_mirror *m);
 /* NULL without memory. text absent: no document. */
 cfi_value *cfi_value_new(changefeed_mirror *m, changefeed_str text);
+/* What on_put has made, which may be what it made before, for old. */
+void cfi_value_give(cfi_value *v, cfi_value *old, void *made);
 void cfi_value_drop(changefeed_mirror *m, cfi_value *v);
 void cfi_entry_fill(changefeed_entry *out, const cfi_tree_entry *e);
 

@@ -30,6 +30,7 @@ cfi_value *cfi_value_new(changefeed_mirror *m, changefeed_str text) {
   if (v == NULL)
     return NULL;
   v->count = 1;
+  v->of = NULL;
   v->made = NULL;
   v->is_made = false;
   v->len = text.len;
@@ -39,12 +40,25 @@ cfi_value *cfi_value_new(changefeed_mirror *m, changefeed_str text) {
   return v;
 }
 
-void cfi_value_drop(changefeed_mirror *m, cfi_value *v) {
-  if (v == NULL || --v->count != 0)
+void cfi_value_give(cfi_value *v, cfi_value *old, void *made) {
+  v->made = made;
+  v->is_made = true;
+  if (old == NULL || !old->is_made || made != old->made)
     return;
-  if (v->made != NULL && m->callbacks.free_value != NULL)
-    m->callbacks.free_value(v->made, m->callbacks.user);
-  cfi_free(&m->alloc, v);
+  v->of = old->of != NULL ? old->of : old;
+  v->of->count++;
+}
+
+/* At most two in a row: what a value is made for is made for itself. */
+void cfi_value_drop(changefeed_mirror *m, cfi_value *v) {
+  while (v != NULL && --v->count == 0) {
+    cfi_value *of = v->of;
+
+    if (of == NULL && v->made != NULL && m->callbacks.free_value != NULL)
+      m->callbacks.free_value(v->made, m->callbacks.user);
+    cfi_free(&m->alloc, v);
+    v = of;
+  }
 }
 
 void cfi_entry_fill(changefeed_entry *out, const cfi_tree_entry *e) {
