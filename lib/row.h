@@ -17,7 +17,7 @@ typedef enum cfi_row_kind {
 } cfi_row_kind;
 
 typedef enum cfi_row_source {
-  CFI_ROW_OF_DATABASE,  /* rows of _changes */
+  CFI_ROW_OF_DATABASE,   /* rows of _changes */
   CFI_ROW_OF_DB_UPDATES, /* rows of _db_updates */
   CFI_ROW_OF_ALL_DOCS    /* rows of _all_docs */
 } cfi_row_source;

@@ -19,9 +19,7 @@ extern const changefeed_view *view;
 extern int result;
 
 /* The application's own. */
-extern struct things {
-  int any;
-} my_things;
+extern struct things { int any; } my_things;
 int handle_row(changefeed *feed, const changefeed_change *change, void *user);
 void show_state(changefeed *feed, const changefeed_event *event, void *user);
 

@@ -123,7 +123,7 @@ plant bucket-off \
 plant delay-beyond-maximum \
   's/return value < b->max_ms \? value : b->max_ms;/return value * 4;/'
 plant live-by-assumption \
-  's/if \(more && f->set.descending == 0\)\n    return;//'
+  's/: more \&\& f->set.descending == 0\)/: false)/'
 plant stop-waits \
   's/\(mail & CFI_MAIL_STOP\) == 0 \|\|/(mail \& CFI_MAIL_STOP) == 0 || f->main.ask == CFI_ASK_LIVE ||/'
 plant later-is-taken \

@@ -334,7 +334,8 @@ START_TEST(test_options_a_copy_is_a_copy) {
   ck_assert_int_eq(changefeed_options_is_set(copy, "header"), 1);
   ck_assert_int_eq(changefeed_options_is_set(copy, "view"), 0);
   ck_assert_int_eq(changefeed_options_copy(NULL, copy), CHANGEFEED_ERR_INVALID);
-  ck_assert_int_eq(changefeed_options_copy(&copy, NULL), CHANGEFEED_ERR_INVALID);
+  ck_assert_int_eq(changefeed_options_copy(&copy, NULL),
+                   CHANGEFEED_ERR_INVALID);
   changefeed_options_free(copy);
 }
 END_TEST
