@@ -104,7 +104,8 @@ typedef struct changefeed_mirror_callbacks {
   size_t size;
   /* A document is new, or has another revision. entry->value is what the mirror
      holds of it (NULL: nothing); what *value is set to is held from now on.
-     CONTINUE or STOP; any negative value makes the mirror fail. */
+     CONTINUE or STOP; any other answer makes the mirror fail. The document is
+     held already, and for other threads when what is made of it is, too. */
   int (*on_put)(changefeed_mirror *mirror, const changefeed_entry *entry,
                 void **value, void *user);
   /* A document is gone: deleted, or not in the history that is served now.
@@ -177,13 +178,15 @@ typedef struct changefeed_mirror_config {
 /* Opens a mirror of options' database with a copy of both. Of the options, all
    that concerns the way to the server holds, and the choice of rows (filter,
    doc_ids, selector, view); what the mirror decides itself (mode, since,
-   checkpoint, source, style, limit, descending, include_docs unless values are
-   kept) must be left alone. A snapshot that is there is loaded before this
-   returns and can be read at once. The loop must outlive the mirror, and its
-   memory functions are called in its thread only.
-   OPTION, RANGE, INVALID: the sentence is in changefeed_options_error. STORE:
-   the snapshot cannot be read, is damaged, or belongs to another mirror; it is
-   left as it is. NOMEM, SYSTEM, FORKED, UNSUPPORTED (_db_updates). [loop] */
+   checkpoint, checkpoint_key, auto_ack, on_reset, source, startkey, endkey,
+   inclusive_end, style, limit, descending, include_docs unless values are kept;
+   callbacks and a store) must be left alone. A snapshot that is there is loaded
+   before this returns and can be read at once. The loop must outlive the
+   mirror, and its memory functions are called in its thread only. OPTION,
+   RANGE, INVALID: the sentence is in changefeed_options_error. STORE: the
+   snapshot cannot be read, is damaged, or belongs to another mirror; it is left
+   as it is. NOMEM, SYSTEM, FORKED, UNSUPPORTED (_db_updates; a snapshot of
+   values, which cannot be saved). [loop] */
 CHANGEFEED_EXTERN int
 changefeed_mirror_open(changefeed_mirror **out, changefeed_loop *loop,
                        changefeed_options *options,
