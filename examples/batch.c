@@ -22,8 +22,8 @@ static const char *const sql[STATEMENTS] = {
     "BEGIN IMMEDIATE",
     "COMMIT",
     "ROLLBACK",
-    "INSERT INTO changes (id, rev, deleted) VALUES (?, ?, ?)"
-    " ON CONFLICT DO UPDATE SET times = times + 1",
+    ("INSERT INTO changes (id, rev, deleted) VALUES (?, ?, ?)"
+     " ON CONFLICT DO UPDATE SET times = times + 1"),
     "SELECT value FROM positions WHERE key = ?",
     "INSERT OR REPLACE INTO positions (key, value) VALUES (?, ?)"};
 

@@ -100,7 +100,7 @@ static int set(config *c, const char *name, const char *value) {
   int rc;
 
   if (strcmp(name, "metrics") == 0 && strlen(value) < sizeof c->metrics) {
-    strcpy(c->metrics, value);
+    memcpy(c->metrics, value, strlen(value) + 1);
     return 1;
   }
   if (info == NULL && stem > 0 && strcmp(name + stem, "_file") == 0 &&

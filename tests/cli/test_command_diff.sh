@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
 # "changefeed diff": two databases, or snapshots of them, compared.
-# ctest: LABEL threads
 set -u
 # shellcheck source=tests/cli/command.sh
 . "$(dirname "${BASH_SOURCE[0]}")/command.sh"
