@@ -79,6 +79,8 @@ int main(int argc, char **argv) {
       changefeed_mirror_open(&mirror, loop, options, &config) !=
           CHANGEFEED_OK) {
     fprintf(stderr, "%s\n", changefeed_options_error(options));
+    changefeed_loop_free(loop);
+    changefeed_options_free(options);
     return 2;
   }
   signal(SIGUSR1, on_signal);

@@ -17,7 +17,7 @@ plant gone-twice \
 plant gone-of-what-was-never-there \
   's/  if \(!cfi_mirror_find\(m, id, &held\)\)\n    return CHANGEFEED_CONTINUE;\n  if \(!m->rebuilding\)\n    return take_out/  if (!cfi_mirror_find(m, id, \&held)) {\n    held.id = id;\n    held.rev = id;\n    held.value = NULL;\n    call_gone(m, \&held);\n    return CHANGEFEED_CONTINUE;\n  }\n  if (!m->rebuilding)\n    return take_out/'
 plant new-contents-before-they-are-whole \
-  's/(  m->rebuilding = true;\n  m->phase = CFI_MIRROR_)READING;/$1CLEARING;/'
+  's/(  m->rebuilding = true;\n  m->held_up = false;\n  m->phase = CFI_MIRROR_)READING;/$1CLEARING;/'
 plant new-contents-where-the-old-are \
   's/(  cfi_tree_clear\(m->next\);\n)  m->rebuilding = true;/$1/'
 plant doubts-dropped-when-asked-for \
@@ -37,7 +37,7 @@ plant bound-is-inside \
 plant list-of-another-history \
   's/      l->foreign \|\| !m->world.same_history\(m->world.ctx, m->feed, feed\);/      false;/'
 plant snapshot-with-doubts \
-  's/ && !m->rebuilding && !cfi_doubt_any\(m\);/;/'
+  's/ && !m->rebuilding &&\n         !cfi_doubt_any\(m\);/;/'
 plant position-kept-over-a-batch-half-taken \
   's/return cfi_mirror_leave\(m\) && verdict != CHANGEFEED_CONTINUE/return cfi_mirror_leave(m) \&\& verdict == CHANGEFEED_LATER/'
 plant audit-trusts-a-silent-feed \
@@ -49,6 +49,6 @@ plant audit-does-not-repair \
 plant audit-misses-the-last \
   's/  while \(ok && a->walking\) \{\n    ok = suspect/  while (false) {\n    ok = suspect/'
 plant value-freed-too-early \
-  's/(  if \(old != NULL && old->is_made && made == old->made\) \{\n    cfi_value_drop\(m, v\);\n)    old->count\+\+;\n/$1/'
+  's/  v->of->count\+\+;\n//'
 plant value-never-freed \
-  's/if \(v->made != NULL && m->callbacks.free_value != NULL\)/if (v->made != NULL \&\& v->len != 0 \&\& m->callbacks.free_value != NULL)/'
+  's/if \(of == NULL && v->made != NULL && /if (of == NULL \&\& v->made != NULL \&\& v->len != 0 \&\& /'
