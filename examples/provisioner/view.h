@@ -1,0 +1,62 @@
+/* What a provisioner sees: mirrors of both databases, kept in step on the main
+   loop, read from any thread without a lock. What is read may be some moments
+   old: whoever acts on it does so by a write that fails when it was too old. */
+#ifndef PROVISIONER_VIEW_H
+#define PROVISIONER_VIEW_H
+
+#include "provisioner/documents.h"
+#include <uv.h>
+
+typedef struct view view;
+
+typedef struct view_config {
+  const char *couch;        /* the server's URL, may have user:password@ */
+  const char *apps, *locks; /* names of the databases */
+  const char *self;         /* id of this provisioner */
+  int64_t fresh_ms;         /* a tick older than that is not fresh; 0: 15 s */
+  /* On the loop's thread: a document was put or is gone. */
+  void (*on_change)(void *ctx, const char *id);
+  void (*on_synced)(void *ctx); /* both are in step; again after a reset */
+  void *ctx;
+} view_config;
+
+typedef struct balancer_doc {
+  char id[NAME_MOST + 1], addr[ADDR_MOST + 1], admin[ADDR_MOST + 1];
+} balancer_doc;
+
+enum { MEMBERS_MOST = 64 };
+
+/* NULL with a sentence. */
+view *view_open(uv_loop_t *loop, const view_config *config, char *error,
+                size_t error_size);
+void view_close(view *v);
+
+/* ---- any thread ---- */
+
+bool view_is_synced(const view *v);
+/* Both mirrors are in step, and the tick this provisioner wrote last, or
+   another's, came back less than fresh_ms ago. Nothing is reaped, removed or
+   scaled down otherwise. */
+bool view_is_fresh(const view *v);
+int64_t view_tick_age_ms(const view *v);
+bool view_app(view *v, const char *name, app_doc *out);
+bool view_route(view *v, const char *app, route_doc *out);
+bool view_drone(view *v, const char *addr, drone_doc *out);
+/* each returns false to stop. Documents that cannot be read are passed over
+   (and were told once in the log). */
+void view_each_app(view *v, bool (*each)(void *ctx, app_doc *app), void *ctx);
+void view_each_route(view *v, bool (*each)(void *ctx, const route_doc *route),
+                     void *ctx);
+void view_each_drone(view *v, bool (*each)(void *ctx, const drone_doc *drone),
+                     void *ctx);
+/* Provisioners with a fresh tick, and always this one, sorted. */
+size_t view_members(view *v, char names[MEMBERS_MOST][NAME_MOST + 1]);
+/* Whether this provisioner is the one that looks after the app. */
+bool view_is_mine(view *v, const char *app);
+size_t view_balancers(view *v, balancer_doc *out, size_t most);
+/* "off", "api" or "full", and its message. */
+void view_maintenance(view *v, char mode[8], char msg[256]);
+/* The highest gen that is known of an app, its tombstone included; 0: none. */
+int64_t view_gen(view *v, const char *app);
+
+#endif
