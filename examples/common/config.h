@@ -2,7 +2,10 @@
    help; values come from a file (--config=FILE, lines "name = value", # is a
    comment), then from the environment (PREFIX_NAME in capitals, '-' as '_'),
    then from the command line (--name=value or --name value), later ones win. A
-   secret is named by a file (--token-file), never given as a value. */
+   secret is named by a file (--token-file), never given as a value.
+
+   CONFIG_LIST may be said several times; a later source replaces all values of
+   an earlier one. An environment variable that is empty counts as none. */
 #ifndef PLATFORM_CONFIG_H
 #define PLATFORM_CONFIG_H
 
@@ -10,14 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CONFIG_STRING, CONFIG_NUMBER, CONFIG_MS, CONFIG_FLAG };
+enum { CONFIG_STRING, CONFIG_NUMBER, CONFIG_MS, CONFIG_FLAG, CONFIG_LIST };
 
 typedef struct config_option {
   const char *name;
   int kind;
-  const char *value; /* the default, as it would be written; NULL: none */
-  int64_t least,
-      most; /* of numbers, and of milliseconds ("250ms", "5s", "2m") */
+  const char *value;    /* the default, as it would be written; NULL: none */
+  int64_t least, most;  /* of numbers, and of milliseconds ("250ms", "5s", "2m",
+                           "1h");  both 0: any that is not negative */
   const char *argument; /* how --help names the value */
   const char *help;     /* one sentence */
 } config_option;
@@ -40,6 +43,9 @@ const char *config_string(const config *c, const char *name); /* or NULL */
 int64_t config_number(const config *c, const char *name);     /* also of ms */
 bool config_flag(const config *c, const char *name);
 bool config_is_set(const config *c, const char *name); /* by anybody */
+/* The values of a CONFIG_LIST; how many there are. */
+size_t config_list(const config *c, const char *name,
+                   const char *const **values);
 int config_operands(const config *c, char *const **operands);
 /* A line out of a file that only its owner can read; NULL with a sentence. To
    be wiped and freed by config_forget. */
