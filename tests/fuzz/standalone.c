@@ -4,7 +4,9 @@
  * on the corpus, the seed and i alone, so that one that fails can be run again
  * by itself (--only). Finds less than libFuzzer; keeps what was found fixed.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "fuzz/fuzz.h"
 
 #include <dirent.h>
