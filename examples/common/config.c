@@ -9,7 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_MOST = 1024 * 1024, NAME_SIZE = 128, PLACE_SIZE = 320 };
+enum {
+  FILE_MOST = 1024 * 1024,
+  NAME_SIZE = 128,
+  PLACE_SIZE = 320,
+  OWN_COUNT = 3 /* of config_own_options */
+};
 
 /* Who said it; a later one replaces all that an earlier one said. */
 enum { BY_NOBODY, BY_DEFAULT, BY_FILE, BY_ENVIRONMENT, BY_ARGUMENT };
@@ -32,7 +37,7 @@ struct config {
   size_t error_size;
 };
 
-const config_option config_own_options[] = {
+const config_option config_own_options[OWN_COUNT + 1] = {
     {"config", CONFIG_STRING, NULL, 0, 0, "FILE",
      "A file of options, one a line: name = value."},
     {"help", CONFIG_FLAG, NULL, 0, 0, NULL, "Shows this."},
@@ -324,9 +329,7 @@ config *config_read(const config_program *program, int argc, char **argv,
   c->error_size = error_size;
   while (program->options[c->count].name != NULL)
     c->count++;
-  c->all = c->count;
-  for (const config_option *o = config_own_options; o->name != NULL; o++)
-    c->all++;
+  c->all = c->count + OWN_COUNT;
   c->values = calloc(c->all, sizeof *c->values);
   c->operands = calloc((size_t)argc + 1, sizeof *c->operands);
   done = c->values != NULL && c->operands != NULL ? read_all(c, argc, argv)
