@@ -39,12 +39,14 @@ typedef struct http_proxy_target {
   const char *key;     /* connections are not shared between keys */
 } http_proxy_target;
 
+enum { HTTP_PROXY_SET = 32 };
+
 typedef struct http_proxy_rules {
   const http_field *request; /* set on what goes there; the client's fields of
                                 these names are dropped */
   size_t request_count;
   const http_field *response; /* set on the answer, the server's dropped */
-  size_t response_count;
+  size_t response_count;      /* at most HTTP_PROXY_SET */
   const char *drop_prefix; /* the client's fields that begin so are dropped, and
                               the server's in its answer; NULL: none */
   bool forwarded;     /* adds X-Forwarded-For, -Proto, -Host, Via and, where
@@ -52,15 +54,18 @@ typedef struct http_proxy_rules {
   const char *via;    /* our name in Via */
   int64_t connect_ms; /* 0: 2 s */
   int64_t head_ms;    /* 0: 30 s */
-  int64_t idle_ms;    /* without a byte either way; 0: 60 s; tunnels: 1 h */
+  int64_t idle_ms;    /* without a byte either way; 0: 60 s */
+  int64_t tunnel_ms;  /* the same for websockets; 0: 1 h */
   /* The answer's head has come, nothing was sent to the client: a result other
      than HTTP_PROXY_OK drops it. May be NULL. */
   enum http_proxy_result (*on_head)(http_exchange *x, const http_head *head,
                                     void *user);
-  /* Nothing was sent to the client: has to answer x. Required. */
+  /* Nothing was sent to the client: has to answer x. Required. May be called
+     before http_proxy returns. */
   void (*on_failed)(http_exchange *x, enum http_proxy_result result,
                     const char *why, void *user);
-  /* Once at the end, whatever it was; x is still there. May be NULL. */
+  /* Once at the end, whatever it was; x is still there, and on_failed comes
+     behind it. May be NULL. */
   void (*on_done)(http_exchange *x, enum http_proxy_result result, void *user);
   void *user;
 } http_proxy_rules;
@@ -68,7 +73,8 @@ typedef struct http_proxy_rules {
 /* Takes x over. Everything in target and rules is copied, but not what user
    points to. A request is tried again once on a fresh connection, only when the
    one it went to had been kept, and nothing of an answer had come, and its body
-   was not begun to be sent. */
+   was not begun to be sent; one that has no body, only when its method may be
+   repeated (RFC 9110, 9.2.2). */
 void http_proxy(http_exchange *x, http_pool *pool,
                 const http_proxy_target *target, const http_proxy_rules *rules);
 

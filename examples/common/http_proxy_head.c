@@ -1,0 +1,200 @@
+/* What a proxy says anew on each side: fields of one connection only are
+   dropped, the rules' are set, and the framing is its own. */
+#include "common/http_proxy_state.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+static bool same_name(http_str a, http_str b) {
+  return a.len == b.len && strncasecmp(a.data, b.data, a.len) == 0;
+}
+
+static bool is_set(const http_field *fields, size_t count, http_str name) {
+  size_t i;
+
+  for (i = 0; i < count; i++)
+    if (same_name(fields[i].name, name))
+      return true;
+  return false;
+}
+
+static bool is_set_text(const http_proxy_rules *rules, const char *name) {
+  http_str s = {name, strlen(name)};
+
+  return is_set(rules->request, rules->request_count, s);
+}
+
+static bool has_prefix(http_str name, const char *prefix, size_t len) {
+  return len != 0 && name.len >= len &&
+         strncasecmp(name.data, prefix, len) == 0;
+}
+
+/* What was parsed is clean; what the caller sets may be made of anything. */
+static bool is_clean(http_str s) {
+  size_t i;
+
+  for (i = 0; i < s.len; i++) {
+    unsigned char c = (unsigned char)s.data[i];
+
+    if ((c < 0x20 && c != '\t') || c == 0x7f)
+      return false;
+  }
+  return true;
+}
+
+static void put(text *out, http_str name, http_str value) {
+  text_add(out, name.data, name.len);
+  text_add(out, ": ", 2);
+  text_add(out, value.data, value.len);
+  text_add(out, "\r\n", 2);
+}
+
+/* ---- the request ---- */
+
+static bool is_forwarding(http_str name) {
+  return http_str_is(name, "x-forwarded-for") ||
+         http_str_is(name, "x-forwarded-proto") ||
+         http_str_is(name, "x-forwarded-host");
+}
+
+static void put_client_fields(http_pass *p, const http_head *head,
+                              const http_proxy_rules *rules) {
+  const char *prefix = rules->drop_prefix != NULL ? rules->drop_prefix : "";
+  size_t prefix_len = strlen(prefix), i;
+
+  for (i = 0; i < head->count; i++) {
+    const http_field *field = &head->fields[i];
+
+    if (http_str_is(field->name, "host") ||
+        http_str_is(field->name, "expect") ||
+        has_prefix(field->name, prefix, prefix_len) ||
+        is_set(rules->request, rules->request_count, field->name) ||
+        (rules->forwarded && is_forwarding(field->name)) ||
+        http_head_is_hop(head, field))
+      continue;
+    put(&p->head, field->name, field->value);
+  }
+}
+
+/* The list grows at its end by whom the request came from. */
+static void put_forwarded_for(http_pass *p, const http_head *head) {
+  const char *peer = http_exchange_peer(p->x);
+  size_t i;
+
+  text_str(&p->head, "X-Forwarded-For: ");
+  for (i = 0; i < head->count; i++)
+    if (http_str_is(head->fields[i].name, "x-forwarded-for") &&
+        head->fields[i].value.len != 0) {
+      text_add(&p->head, head->fields[i].value.data, head->fields[i].value.len);
+      text_str(&p->head, ", ");
+    }
+  text_str(&p->head, peer != NULL && peer[0] != '\0' ? peer : "unknown");
+  text_str(&p->head, "\r\n");
+}
+
+static void put_forwarding(http_pass *p, const http_head *head,
+                           const http_proxy_rules *rules) {
+  static const char id[] = "x-request-id";
+
+  if (!is_set_text(rules, "x-forwarded-for"))
+    put_forwarded_for(p, head);
+  if (!is_set_text(rules, "x-forwarded-proto"))
+    text_str(&p->head, "X-Forwarded-Proto: http\r\n");
+  if (!is_set_text(rules, "x-forwarded-host") && head->host_field.len != 0) {
+    text_str(&p->head, "X-Forwarded-Host: ");
+    text_add(&p->head, head->host_field.data, head->host_field.len);
+    text_str(&p->head, "\r\n");
+  }
+  if (rules->via != NULL)
+    text_printf(&p->head, "Via: 1.%d %s\r\n", head->minor, rules->via);
+  if (!is_set_text(rules, id) && http_head_find(head, id) == NULL)
+    text_printf(&p->head, "X-Request-Id: %s-%" PRIx64 "\r\n", p->pool->id,
+                ++p->pool->requests);
+}
+
+static void put_host(http_pass *p, const http_head *head,
+                     const http_proxy_target *target) {
+  text_str(&p->head, "Host: ");
+  if (head->host_field.len != 0)
+    text_add(&p->head, head->host_field.data, head->host_field.len);
+  else if (strncmp(target->address, "unix:", 5) == 0)
+    text_str(&p->head, "localhost");
+  else
+    text_str(&p->head, target->address);
+  text_str(&p->head, "\r\n");
+}
+
+/* RFC 9110, 9.2.2. */
+static bool may_repeat(http_str method) {
+  static const char *const methods[] = {"GET",    "HEAD",    "PUT",
+                                        "DELETE", "OPTIONS", "TRACE"};
+  size_t i;
+
+  for (i = 0; i < sizeof methods / sizeof *methods; i++)
+    if (http_str_same(method, methods[i]))
+      return true;
+  return false;
+}
+
+static void note_request(http_pass *p, const http_head *head) {
+  p->is_head = http_str_same(head->method, "HEAD");
+  p->repeatable = may_repeat(head->method);
+  p->has_body = head->framing == HTTP_CHUNKED ||
+                (head->framing == HTTP_LENGTH && head->length != 0);
+  p->chunked = head->framing == HTTP_CHUNKED;
+  p->expecting = p->has_body && head->expects;
+  p->upgrades = !p->has_body && http_str_same(head->method, "GET") &&
+                http_str_is(head->upgrade, "websocket");
+}
+
+bool pass_write_head(http_pass *p, const http_head *head,
+                     const http_proxy_target *target,
+                     const http_proxy_rules *rules) {
+  size_t i;
+
+  note_request(p, head);
+  if (!http_put_request(&p->head, head->method, head->target))
+    return false;
+  if (!is_set_text(rules, "host"))
+    put_host(p, head, target);
+  put_client_fields(p, head, rules);
+  for (i = 0; i < rules->request_count; i++) {
+    const http_field *field = &rules->request[i];
+
+    if (!is_clean(field->name) || !is_clean(field->value))
+      return false;
+    put(&p->head, field->name, field->value);
+  }
+  if (rules->forwarded)
+    put_forwarding(p, head, rules);
+  if (p->upgrades)
+    text_str(&p->head, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
+  if (p->expecting)
+    text_str(&p->head, "Expect: 100-continue\r\n");
+  http_put_framing(&p->head, head->framing, head->length);
+  http_put_end(&p->head);
+  return !p->head.failed;
+}
+
+/* ---- the answer ---- */
+
+size_t pass_answer_fields(const http_pass *p, const http_head *head,
+                          http_field *fields) {
+  const http_proxy_rules *rules = &p->rules;
+  const char *prefix = rules->drop_prefix != NULL ? rules->drop_prefix : "";
+  size_t prefix_len = strlen(prefix), count = 0, i;
+
+  for (i = 0; i < head->count; i++) {
+    const http_field *field = &head->fields[i];
+
+    if (has_prefix(field->name, prefix, prefix_len) ||
+        is_set(rules->response, rules->response_count, field->name) ||
+        http_head_is_hop(head, field))
+      continue;
+    fields[count++] = *field;
+  }
+  for (i = 0; i < rules->response_count; i++)
+    fields[count++] = rules->response[i];
+  return count;
+}
