@@ -74,7 +74,7 @@ START_TEST(test_docs_are_written_read_and_deleted) {
   ck_assert_int_eq(put(d, "app:a", "", 1), DOCS_OK);
   ck_assert_int_eq(answer.status, 201);
   ck_assert_str_eq(answer.error, "");
-  strcpy(first, answer.rev);
+  memcpy(first, answer.rev, sizeof first);
   ck_assert_int_eq(holds(d, "app:a"), 1);
   ck_assert_int_eq(put(d, "app:a", "", 2), DOCS_CONFLICT);
   ck_assert_str_eq(answer.rev, "");
@@ -170,7 +170,7 @@ END_TEST
 START_TEST(test_docs_done_without_an_answer_is_unknown) {
   static const char *const thens[] = {"close", "reset", "silence"};
   docs *d = start(NULL), *hasty;
-  char id[8];
+  char id[16];
 
   hasty = docs_at(cft_couchsim_url(sim, 0), "apps", 400);
   for (int i = 0; i < 3; i++) {
@@ -268,7 +268,7 @@ START_TEST(test_docs_a_race_is_accepted_twice) {
 
   cft_couchsim_tell(sim, "settings", "{\"race\":1,\"race_ms\":60000}");
   ck_assert_int_eq(put(d, "a", "", 1), DOCS_OK);
-  strcpy(first, answer.rev);
+  memcpy(first, answer.rev, sizeof first);
   ck_assert_int_eq(put(d, "a", "", 2), DOCS_ACCEPTED);
   ck_assert_str_ne(answer.rev, first);
   stop(d);
