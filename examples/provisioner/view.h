@@ -13,10 +13,14 @@ typedef struct view_config {
   const char *couch;        /* the server's URL, may have user:password@ */
   const char *apps, *locks; /* names of the databases */
   const char *self;         /* id of this provisioner */
+  const char *boot;         /* of this life of it: the ticks with that count */
   int64_t fresh_ms;         /* a tick older than that is not fresh; 0: 15 s */
   /* On the loop's thread: a document was put or is gone. */
   void (*on_change)(void *ctx, const char *id);
   void (*on_synced)(void *ctx); /* both are in step; again after a reset */
+  /* A mirror cannot go on: the database is gone, or rights were taken away.
+     What is held can still be read. */
+  void (*on_over)(void *ctx, const char *why);
   void *ctx;
 } view_config;
 
@@ -34,16 +38,21 @@ void view_close(view *v);
 /* ---- any thread ---- */
 
 bool view_is_synced(const view *v);
-/* Both mirrors are in step, and the tick this provisioner wrote last, or
-   another's, came back less than fresh_ms ago. Nothing is reaped, removed or
-   scaled down otherwise. */
+/* Both mirrors are in step, and have brought back a tick that this provisioner
+   began to write less than fresh_ms ago (tick.h): only what we wrote ourselves
+   says by our own clock up to when a feed has come. Nothing is reaped, removed
+   or scaled down otherwise. */
 bool view_is_fresh(const view *v);
-int64_t view_tick_age_ms(const view *v);
+int64_t view_tick_age_ms(const view *v); /* INT64_MAX: none came back yet */
 bool view_app(view *v, const char *name, app_doc *out);
+/* In step, and there is no document of that app: not even one that cannot be
+   read, for which view_app is false, too, when it never could be. */
+bool view_app_is_gone(view *v, const char *app);
 bool view_route(view *v, const char *app, route_doc *out);
 bool view_drone(view *v, const char *addr, drone_doc *out);
-/* each returns false to stop. Documents that cannot be read are passed over
-   (and were told once in the log). */
+/* each returns false to stop; what it gets is borrowed until then. Of a
+   document that cannot be read the revision before it is shown, if that could;
+   else it is passed over. Either is told once in the log. */
 void view_each_app(view *v, bool (*each)(void *ctx, app_doc *app), void *ctx);
 void view_each_route(view *v, bool (*each)(void *ctx, const route_doc *route),
                      void *ctx);
