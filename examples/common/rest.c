@@ -2,7 +2,6 @@
    connections are kept, but none of its convenience: no proxy, no redirect, no
    signal, and no request that is silently sent a second time. */
 #include "common/rest.h"
-#include "common/text.h"
 
 #include <curl/curl.h>
 #include <fcntl.h>
@@ -457,6 +456,15 @@ int rest_call_ms(rest *r, const char *method, const char *path,
 int rest_call(rest *r, const char *method, const char *path, const json_t *body,
               rest_reply *reply) {
   return rest_call_ms(r, method, path, body, r->total_ms, reply);
+}
+
+int rest_get_text(rest *r, const char *path, int64_t total_ms, text *out,
+                  rest_reply *reply) {
+  int status = rest_call_ms(r, "GET", path, NULL, total_ms, reply);
+
+  if (status != 0)
+    text_add(out, r->reply.data, r->reply.len);
+  return status;
 }
 
 void rest_reply_free(rest_reply *reply) {

@@ -1,9 +1,11 @@
 /* Calls of JSON services over HTTP, one at a time, each waited for: for threads
    whose code is to read as a sequence. A rest belongs to one thread, keeps its
-   connections, follows no redirect, uses no proxy, verifies TLS. */
+   connections, follows no redirect, uses no proxy, verifies TLS, and sends what
+   is not a GET at most once. Programs with TLS ignore SIGPIPE. */
 #ifndef PLATFORM_REST_H
 #define PLATFORM_REST_H
 
+#include "common/text.h"
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,6 +43,9 @@ int rest_call(rest *r, const char *method, const char *path, const json_t *body,
 /* The same with another limit of time for this call. */
 int rest_call_ms(rest *r, const char *method, const char *path,
                  const json_t *body, int64_t total_ms, rest_reply *reply);
+/* GET of something that need not be JSON: what came is added to out. */
+int rest_get_text(rest *r, const char *path, int64_t total_ms, text *out,
+                  rest_reply *reply);
 void rest_reply_free(rest_reply *reply);
 /* The URL without what is secret; lives as long as r. */
 const char *rest_url(const rest *r);

@@ -296,6 +296,29 @@ START_TEST(test_rest_takes_no_more_than_it_was_told_to) {
 }
 END_TEST
 
+START_TEST(test_rest_text_is_taken_as_it_is) {
+  static const cft_step steps[] = {
+      {.send = JSON_ANSWER("200 OK", "", "6", "a\n[\0\xff]"), .len = 76},
+      {.send = JSON_ANSWER("200 OK", "", "0", "")}};
+  cft_peer *peer = cft_peer_script(NULL, steps, 2);
+  rest *r = rest_to(cft_peer_url(peer), NULL);
+  text out = TEXT_INIT;
+  rest_reply reply;
+
+  text_str(&out, "was:");
+  ck_assert_int_eq(rest_get_text(r, "/", 1000, &out, &reply), 200);
+  ck_assert_uint_eq(out.len, 10);
+  ck_assert_int_eq(memcmp(text_get(&out), "was:a\n[\0\xff]", 11), 0);
+  rest_reply_free(&reply);
+  ck_assert_int_eq(rest_get_text(r, "/", 1000, &out, &reply), 200);
+  ck_assert_uint_eq(out.len, 10);
+  rest_reply_free(&reply);
+  text_free(&out);
+  rest_free(r);
+  cft_peer_free(peer);
+}
+END_TEST
+
 START_TEST(test_rest_follows_no_redirect_and_no_proxy) {
   static const cft_step step = {
       .send = "HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n"
@@ -379,6 +402,7 @@ int main(void) {
   tcase_add_test(t, test_rest_what_was_sent_and_not_answered_is_in_doubt);
   tcase_add_test(t, test_rest_no_write_is_sent_twice);
   tcase_add_test(t, test_rest_takes_no_more_than_it_was_told_to);
+  tcase_add_test(t, test_rest_text_is_taken_as_it_is);
   tcase_add_test(t, test_rest_follows_no_redirect_and_no_proxy);
   tcase_add_test(t, test_rest_children_do_not_inherit_connections);
   tcase_add_test(t, test_rest_escapes_one_segment);
