@@ -68,12 +68,13 @@ int http_head_response(http_head *head, const char *data, size_t len,
 
 /* The first field of that name, or NULL; case is ignored. */
 const http_field *http_head_find(const http_head *head, const char *name);
-bool http_str_is(http_str s, const char *text);   /* case ignored */
-bool http_str_same(http_str s, const char *text); /* case counts */
+bool http_str_is(http_str s, const char *word);   /* case ignored */
+bool http_str_same(http_str s, const char *word); /* case counts */
 /* Whether a comma separated list in any field of that name holds the word. */
 bool http_head_lists(const http_head *head, const char *name, const char *word);
 /* Connection and what it names, Keep-Alive, Proxy-*, TE, Trailer,
-   Transfer-Encoding, Upgrade, Content-Length: of one connection only. */
+   Transfer-Encoding, Upgrade, Content-Length: of one connection only. head may
+   be NULL. Host is not one even when Connection names it. */
 bool http_head_is_hop(const http_head *head, const http_field *field);
 
 /* Writing. A value with a control byte is refused: false, nothing is added. */
@@ -81,6 +82,7 @@ bool http_put_request(text *out, http_str method, http_str target);
 bool http_put_status(text *out, int status, http_str reason);
 bool http_put_field(text *out, const char *name, http_str value);
 bool http_put_field_text(text *out, const char *name, const char *value);
+bool http_put_copy(text *out, const http_field *field); /* as it was received */
 void http_put_framing(text *out, enum http_framing framing, uint64_t length);
 void http_put_end(text *out);
 const char *http_reason(int status);
