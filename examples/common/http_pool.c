@@ -5,6 +5,7 @@
 #include "common/ids.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -210,6 +211,16 @@ http_link *http_pool_take(http_bucket *b, bool sure) {
 
 /* ---- the pool ---- */
 
+/* libuv writes without MSG_NOSIGNAL. A program that handles it is left so. */
+static void ignore_broken_pipes(void) {
+  struct sigaction action;
+
+  if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL) {
+    action.sa_handler = SIG_IGN;
+    (void)sigaction(SIGPIPE, &action, NULL);
+  }
+}
+
 http_pool *http_pool_new(uv_loop_t *loop, const http_pool_config *config) {
   http_pool *p = calloc(1, sizeof *p);
 
@@ -231,6 +242,7 @@ http_pool *http_pool_new(uv_loop_t *loop, const http_pool_config *config) {
     free(p);
     return NULL;
   }
+  ignore_broken_pipes();
   (void)uv_timer_init(loop, &p->timer); /* cannot fail */
   p->timer.data = p;
   p->timer_open = true;
@@ -256,7 +268,8 @@ void http_pool_settle(http_pool *p) {
 
   if (!p->closing || p->timer_open || p->buckets != 0)
     return;
-  http_pool_free_spares(p);
+  if (p->free_spares != NULL)
+    p->free_spares(p);
   free(p->slots);
   free(p);
   if (done != NULL)

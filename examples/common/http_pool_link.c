@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum { KEPT_BUFFER = 4 * 1024 }; /* an idle link's memory for writing */
 
@@ -95,11 +96,26 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   *buf = uv_buf_init(l->bucket->pool->data, sizeof l->bucket->pool->data);
 }
 
+/* libuv tells a reset that comes with the last bytes as an end; a body that is
+   as long as its connection would look whole. */
+static int end_of(http_link *l) {
+  uv_os_fd_t fd;
+  int error = 0;
+  socklen_t size = sizeof error;
+
+  if (uv_fileno(&l->io.handle, &fd) != 0 ||
+      getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+    return UV_ECONNRESET;
+  return error != 0 ? uv_translate_sys_error(error) : UV_EOF;
+}
+
 static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf) {
   http_link *l = stream->data;
 
   if (len == 0)
     return;
+  if (len == UV_EOF)
+    len = end_of(l);
   if (len < 0) {
     l->ended = true;
     l->reading = false;

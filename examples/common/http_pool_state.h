@@ -110,7 +110,8 @@ struct http_pool {
   void *on_closed_ctx;
   http_pass *spare; /* see http_proxy_state.h */
   size_t spares;
-  char id[40]; /* of requests: random, then a number */
+  void (*free_spares)(http_pool *p); /* NULL: there are none */
+  char id[40];                       /* of requests: random, then a number */
   uint64_t requests;
   char data[HTTP_LINK_READ]; /* what was just read, of any link */
 };
@@ -130,8 +131,6 @@ http_link *http_pool_take(http_bucket *b, bool sure);
 void http_pool_unlist(http_link *l);
 /* Frees the pool when it is closed and nothing is left. */
 void http_pool_settle(http_pool *p);
-/* In http_proxy_pass.c. */
-void http_pool_free_spares(http_pool *p);
 
 /* ---- links ---- */
 

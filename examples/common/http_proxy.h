@@ -15,6 +15,7 @@ typedef struct http_pool_config {
   int64_t idle_ms;     /* 0: 30 s */
 } http_pool_config;
 
+/* SIGPIPE is ignored from then on, unless the program has a handler for it. */
 http_pool *http_pool_new(uv_loop_t *loop, const http_pool_config *config);
 /* Idle ones are closed, and nothing is kept any more; done (may be NULL) when
    all are gone: exchanges that go on are let finish. */

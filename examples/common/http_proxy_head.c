@@ -30,19 +30,6 @@ static bool has_prefix(http_str name, const char *prefix, size_t len) {
          strncasecmp(name.data, prefix, len) == 0;
 }
 
-/* What was parsed is clean; what the caller sets may be made of anything. */
-static bool is_clean(http_str s) {
-  size_t i;
-
-  for (i = 0; i < s.len; i++) {
-    unsigned char c = (unsigned char)s.data[i];
-
-    if ((c < 0x20 && c != '\t') || c == 0x7f)
-      return false;
-  }
-  return true;
-}
-
 static void put(text *out, http_str name, http_str value) {
   text_add(out, name.data, name.len);
   text_add(out, ": ", 2);
@@ -159,13 +146,9 @@ bool pass_write_head(http_pass *p, const http_head *head,
   if (!is_set_text(rules, "host"))
     put_host(p, head, target);
   put_client_fields(p, head, rules);
-  for (i = 0; i < rules->request_count; i++) {
-    const http_field *field = &rules->request[i];
-
-    if (!is_clean(field->name) || !is_clean(field->value))
+  for (i = 0; i < rules->request_count; i++)
+    if (!http_put_copy(&p->head, &rules->request[i]))
       return false;
-    put(&p->head, field->name, field->value);
-  }
   if (rules->forwarded)
     put_forwarding(p, head, rules);
   if (p->upgrades)

@@ -15,7 +15,7 @@ static void pass_destroy(http_pass *p) {
   free(p);
 }
 
-void http_pool_free_spares(http_pool *pool) {
+static void free_spares(http_pool *pool) {
   http_pass *p;
 
   while ((p = pool->spare) != NULL) {
@@ -127,6 +127,7 @@ static void recycle(http_pass *p) {
     p->next = pool->spare;
     pool->spare = p;
     pool->spares++;
+    pool->free_spares = free_spares;
   } else {
     pass_destroy(p);
   }
