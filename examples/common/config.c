@@ -378,6 +378,10 @@ bool config_is_set(const config *c, const char *name) {
   return value_of(c, name)->by > BY_DEFAULT;
 }
 
+bool config_is_argument(const config *c, const char *name) {
+  return value_of(c, name)->by == BY_ARGUMENT;
+}
+
 size_t config_list(const config *c, const char *name,
                    const char *const **values) {
   const value *v = value_of(c, name);

@@ -43,6 +43,8 @@ const char *config_string(const config *c, const char *name); /* or NULL */
 int64_t config_number(const config *c, const char *name);     /* also of ms */
 bool config_flag(const config *c, const char *name);
 bool config_is_set(const config *c, const char *name); /* by anybody */
+/* By a word of the command line. */
+bool config_is_argument(const config *c, const char *name);
 /* The values of a CONFIG_LIST; how many there are. */
 size_t config_list(const config *c, const char *name,
                    const char *const **values);

@@ -46,7 +46,7 @@ static const char *file_of(const char *text, mode_t mode) {
   size_t len = strlen(text);
   int fd;
 
-  strcpy(path, "/tmp/cft-config-XXXXXX");
+  (void)snprintf(path, sizeof path, "/tmp/cft-config-XXXXXX");
   fd = mkstemp(path);
   ck_assert_int_ge(fd, 0);
   ck_assert_int_eq(write(fd, text, len), (ssize_t)len);
@@ -182,6 +182,8 @@ START_TEST(test_config_file_then_environment_then_command_line) {
   ck_assert_str_eq(config_string(c, "couch"), "http://file#1");
   ck_assert(!config_flag(c, "init"));
   ck_assert(config_is_set(c, "init"));
+  ck_assert(config_is_argument(c, "init"));
+  ck_assert(!config_is_argument(c, "couch"));
   config_free(c);
   ck_assert_int_eq(setenv("PROG_WORKERS", "many", 1), 0);
   refused(TOLD_NOTHING(),
