@@ -20,7 +20,8 @@ void text_add(text *t, const void *data, size_t len);
 void text_str(text *t, const char *s);
 void text_printf(text *t, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-void text_vprintf(text *t, const char *format, va_list args);
+void text_vprintf(text *t, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 void text_cut(text *t, size_t len);  /* drops what is beyond */
 void text_clear(text *t);            /* empty, not failed; memory is kept */
 void text_free(text *t);             /* may be used again */
