@@ -2,6 +2,7 @@
 #include "apps/console.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -27,6 +28,9 @@ void apps_clean(text *out, const char *s, size_t len, bool lines) {
   }
 }
 
+static void make(text *out, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
 static void make(text *out, const char *format, va_list args) {
   text raw = TEXT_INIT;
 
@@ -42,10 +46,12 @@ static void clear_line(apps_run *run) {
   run->shown = false;
 }
 
+/* 0: lines are not replaced there. */
 static size_t terminal_columns(void) {
+  const char *term = getenv("TERM");
   struct winsize size;
 
-  if (isatty(STDERR_FILENO) == 0)
+  if (isatty(STDERR_FILENO) == 0 || term == NULL || strcmp(term, "dumb") == 0)
     return 0;
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 8
              ? size.ws_col

@@ -184,9 +184,9 @@ static int no_answer(wait *w, const rest_reply *reply) {
 static int look(wait *w) {
   int64_t left_ms = w->run->deadline_ms - apps_now_ms();
   int64_t hold_ms = left_ms < HOLD_MS ? left_ms : HOLD_MS;
-  const char *code;
   rest_reply reply;
   char path[320];
+  bool changed;
   int status = -1;
 
   hold_ms = hold_ms > 1000 ? hold_ms : 1000;
@@ -199,16 +199,16 @@ static int look(wait *w) {
   } else {
     w->unknown_ms = 0;
     w->tries = 0;
-    if (take(w, reply.body)) {
+    changed = take(w, reply.body);
+    if (changed)
       w->pause_ms = SOON_MS;
-      tell_progress(w);
-    } else if (reply.took_ms < 1000) {
+    else if (reply.took_ms < 1000) /* it does not hold questions */
       w->pause_ms = w->pause_ms * 2 < SELDOM_MS ? w->pause_ms * 2 : SELDOM_MS;
-    }
-    code = apps_text(w->body, "code");
-    status = apps_op_status(w->goal, state_of(w), code);
+    status = apps_op_status(w->goal, state_of(w), apps_text(w->body, "code"));
     if (status >= 0)
       status = conclude(w, status);
+    else if (changed)
+      tell_progress(w);
   }
   rest_reply_free(&reply);
   return status;

@@ -113,7 +113,8 @@ static void print_apps(apps_run *run, const json_t *rows) {
     apps_say(run, "There is no app yet.");
   for (size_t i = 0; i < json_array_size(rows); i++) {
     apps_row_of_app(json_array_get(rows, i), &row);
-    apps_row_print(run, &row, "");
+    if (*row.app != '\0')
+      apps_row_print(run, &row, "");
   }
 }
 
