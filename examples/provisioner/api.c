@@ -158,7 +158,7 @@ static void each_second(api *a) {
   int errors = 0;
 
   flights_due(a);
-  confirms_due(a, false);
+  acks_due(a, false);
   look_at_members(a);
   if (a->config.kernel == NULL)
     return;
@@ -325,7 +325,7 @@ void api_rest(api *a, void (*rested)(void *ctx), void *ctx) {
 static void on_timer_closed(uv_handle_t *handle) {
   api *a = handle->data;
 
-  confirms_due(a, true);
+  acks_due(a, true);
   flights_free(a);
   admission_free(a->admission);
   free(a->queue);

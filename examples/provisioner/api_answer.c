@@ -161,7 +161,7 @@ void answer_op(call *c) {
 
   (void)op_look(c->api, c->app, c->gen, &o);
   if (o.state == OP_LIVE && c->start)
-    confirm_ask(c, &o, 2000, confirmed);
+    acks_ask(c, &o, 2000, confirmed);
   else
     answer(c, o.state == OP_STOPPED && !c->start ? 200 : 202,
            with_coalesced(c, op_json(c->api, &o, NULL, NULL)), 0);

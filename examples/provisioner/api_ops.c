@@ -264,7 +264,7 @@ static void tell(call *c, const op *o) {
     told(c, NULL, "");
     return;
   }
-  confirm_ask(c, o, CONFIRM_MS, told);
+  acks_ask(c, o, CONFIRM_MS, told);
 }
 
 void ops_get(call *c) {

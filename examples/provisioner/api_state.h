@@ -176,13 +176,13 @@ void flights_due(api *a);
 size_t flights_count(api *a);
 void flights_free(api *a);
 
-/* ---- api_confirm.c ---- */
+/* ---- api_acks.c ---- */
 
 /* Asks the balancers, once for all who ask at the same time, and calls then
    with what they say. */
-void confirm_ask(call *c, const op *o, int64_t wait_ms,
-                 void (*then)(call *c, const char *acks, const char *lacking));
-void confirms_due(api *a, bool all);
+void acks_ask(call *c, const op *o, int64_t wait_ms,
+              void (*then)(call *c, const char *acks, const char *lacking));
+void acks_due(api *a, bool all);
 
 /* ---- api_apps.c, api_admin.c ---- */
 

@@ -75,7 +75,7 @@ static confirm *make(api *a, const op *o, int64_t wait_ms) {
   return f;
 }
 
-void confirm_ask(call *c, const op *o, int64_t wait_ms, then_fn *then) {
+void acks_ask(call *c, const op *o, int64_t wait_ms, then_fn *then) {
   api *a = c->api;
   confirm *f = find(a, o->app, o->gen);
 
@@ -98,7 +98,7 @@ void confirm_ask(call *c, const op *o, int64_t wait_ms, then_fn *then) {
   call_list(c, &f->waiting);
 }
 
-void confirms_due(api *a, bool all) {
+void acks_due(api *a, bool all) {
   int64_t now = mono_ms();
   confirm *f, *next;
 
