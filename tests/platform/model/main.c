@@ -243,15 +243,18 @@ int main(int argc, char **argv) {
   bool brief = argc > 1 && strcmp(argv[1], "--short") == 0;
   const char *only = argc > 1 && !deep && !brief ? argv[1] : NULL;
   bool ok = true;
+  size_t rows = 0;
   printf("%-4s %-12s %9s %10s %5s %8s %-4s %6s  %-28s\n", "", "bounds",
          "states", "steps", "depth", "at rest", "seen", "s", "broken");
   for (const config *c = rights; c->name; c++)
     if (only    ? strcmp(only, c->name) == 0
         : brief ? !c->deep && !c->big
                 : deep || !c->deep)
-      ok = run_right(c) && ok;
+      rows++, ok = run_right(c) && ok;
   for (const config *c = wrongs; c->name; c++)
     if (!only || strcmp(only, c->name) == 0)
-      ok = run_wrong(c) && ok;
-  return ok ? 0 : 1;
+      rows++, ok = run_wrong(c) && ok;
+  if (!rows)
+    fprintf(stderr, "no row of that name\n");
+  return rows && ok ? 0 : 1;
 }
