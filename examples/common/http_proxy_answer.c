@@ -63,6 +63,8 @@ static void begin_answer(http_pass *p, const http_head *head) {
 
   if (framing == HTTP_CLOSE)
     framing = HTTP_CHUNKED;
+  else if (p->is_head && http_head_find(head, "content-length") != NULL)
+    framing = HTTP_LENGTH; /* of what a GET would get */
   p->keeps = head->keep_alive && head->framing != HTTP_CLOSE;
   http_body_start(&p->body, head);
   http_exchange_on_drain(p->x, pass_client_drained, p);

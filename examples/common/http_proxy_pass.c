@@ -188,6 +188,7 @@ void pass_fail(http_pass *p, enum http_proxy_result result, const char *why) {
   char sentence[160];
 
   (void)snprintf(sentence, sizeof sentence, "%s", why);
+  http_exchange_pause(x); /* or its body would come to what was a pass */
   let_go(p, result, false);
   rules.on_failed(x, result, sentence, rules.user);
 }
