@@ -4,8 +4,13 @@
 
    Whoever gets an exchange answers it, at once or later; it is his until it was
    answered in full (http_exchange_answer, _end, _abort). The client may go
-   before: then on_gone is called, and the exchange is void as soon as that
-   returns. */
+   before, or the server may have to answer itself (408, 413, a body that is
+   none): then on_gone is called, and the exchange is void as soon as that
+   returns. No function here calls back before it returns; only
+   http_server_close calls on_gone, and whatever ends an exchange on_done.
+
+   SIGPIPE is ignored from the first server on, unless the program handles it.
+ */
 #ifndef PLATFORM_HTTP_SERVER_H
 #define PLATFORM_HTTP_SERVER_H
 
@@ -39,7 +44,8 @@ http_server *http_server_open(uv_loop_t *loop, const http_server_config *config,
 const char *http_server_address(const http_server *s);
 size_t http_server_connections(const http_server *s);
 /* Takes no new connection, closes idle ones, and the others behind their answer
-   or after ms, whichever is first; then calls done (may be NULL). */
+   or after ms, whichever is first; then calls done (may be NULL; not called if
+   the server is closed before). The server is still to be closed. */
 void http_server_drain(http_server *s, int64_t ms, void (*done)(void *ctx),
                        void *ctx);
 /* Ends at once: each open exchange's on_gone is called. The memory goes when
@@ -50,7 +56,7 @@ void http_server_close(http_server *s, void (*done)(void *ctx), void *ctx);
 
 uv_loop_t *http_exchange_loop(const http_exchange *x);
 const http_head *
-http_exchange_head(const http_exchange *x);             /* NULL if refused */
+http_exchange_head(const http_exchange *x); /* NULL: not understood */
 const char *http_exchange_peer(const http_exchange *x); /* numeric, no port */
 int64_t http_exchange_began_ms(const http_exchange *x); /* uv_now() */
 int http_exchange_status(
