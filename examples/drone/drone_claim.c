@@ -39,13 +39,19 @@ static enum drone_said no_memory(drone_claim *c) {
   return DRONE_DISK;
 }
 
-static bool begin(drone_claim *c, const char *addr, char *error,
-                  size_t error_size) {
-  if (!id_random(c->now.vm)) {
+/* A new life, or an old one at another place: written before anybody is told.
+ */
+static bool begin(drone_claim *c, const char *addr, const char *ctl,
+                  char *error, size_t error_size) {
+  if (c->now.vm[0] != '\0' && strcmp(c->now.addr, addr) == 0 &&
+      strcmp(c->now.ctl, ctl) == 0)
+    return true;
+  if (c->now.vm[0] == '\0' && !id_random(c->now.vm)) {
     (void)snprintf(error, error_size, "the kernel gave no random bytes");
     return false;
   }
   (void)snprintf(c->now.addr, sizeof c->now.addr, "%s", addr);
+  (void)snprintf(c->now.ctl, sizeof c->now.ctl, "%s", ctl);
   c->failed = drone_store_save(c->store, &c->now);
   if (c->failed != 0)
     (void)snprintf(error, error_size, "%s/claim cannot be written: %s",
@@ -54,7 +60,7 @@ static bool begin(drone_claim *c, const char *addr, char *error,
 }
 
 drone_claim *drone_claim_open(drone_store *store, drone_record *last,
-                              const char *addr, char *error,
+                              const char *addr, const char *ctl, char *error,
                               size_t error_size) {
   drone_claim *c = calloc(1, sizeof *c);
 
@@ -65,11 +71,10 @@ drone_claim *drone_claim_open(drone_store *store, drone_record *last,
   c->store = store;
   c->now = *last;
   memset(last, 0, sizeof *last);
-  if (c->now.vm[0] == '\0' && !begin(c, addr, error, error_size)) {
-    drone_claim_free(c);
-    return NULL;
-  }
-  return c;
+  if (begin(c, addr, ctl, error, error_size))
+    return c;
+  drone_claim_free(c);
+  return NULL;
 }
 
 void drone_claim_free(drone_claim *c) {
@@ -160,6 +165,7 @@ enum drone_said drone_claim_unbind(drone_claim *c, const char *id,
   memset(&next, 0, sizeof next);
   memcpy(next.vm, c->now.vm, sizeof next.vm);
   memcpy(next.addr, c->now.addr, sizeof next.addr);
+  memcpy(next.ctl, c->now.ctl, sizeof next.ctl);
   next.fence = epoch > c->now.fence ? epoch : c->now.fence;
   return commit(c, &next);
 }

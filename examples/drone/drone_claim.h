@@ -21,9 +21,11 @@ enum drone_said {
 };
 
 /* Takes the last life's record over (cleared afterwards), or begins a new life
-   when it is clear: a new vm, fence 0. NULL with a sentence. */
+   when it is clear: a new vm, fence 0. addr and ctl: where it listens now. NULL
+   with a sentence. */
 drone_claim *drone_claim_open(drone_store *store, drone_record *last,
-                              const char *addr, char *error, size_t error_size);
+                              const char *addr, const char *ctl, char *error,
+                              size_t error_size);
 void drone_claim_free(drone_claim *c);
 const drone_record *drone_claim_record(const drone_claim *c);
 int drone_claim_errno(const drone_claim *c); /* of the last DRONE_DISK */

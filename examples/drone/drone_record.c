@@ -48,8 +48,8 @@ uint32_t drone_crc(const void *data, size_t len) {
 }
 
 static json_t *record_json(const drone_record *r) {
-  json_t *o = json_pack("{s:s, s:s, s:I}", "vm", r->vm, "addr", r->addr,
-                        "fence", (json_int_t)r->fence);
+  json_t *o = json_pack("{s:s, s:s, s:s, s:I}", "vm", r->vm, "addr", r->addr,
+                        "ctl", r->ctl, "fence", (json_int_t)r->fence);
   json_t *claim, *start;
 
   if (o == NULL || !r->held)
@@ -147,8 +147,9 @@ static const char *read_record(drone_record *r, const json_t *o) {
   if (!string(o, "vm", r->vm, sizeof r->vm) ||
       !id_is_claim(r->vm, strlen(r->vm)) ||
       !string(o, "addr", r->addr, sizeof r->addr) ||
+      !string(o, "ctl", r->ctl, sizeof r->ctl) ||
       !number(o, "fence", &r->fence))
-    return "vm, addr or fence is not of the right form";
+    return "vm, addr, ctl or fence is not of the right form";
   if (claim == NULL)
     return start == NULL ? NULL : "it runs something without a claim";
   r->held = true;

@@ -22,7 +22,8 @@ typedef struct drone_bound {
 
 typedef struct drone_record {
   char vm[CLAIM_LEN + 1];
-  char addr[DRONE_ADDR_MOST + 1]; /* whose file it is */
+  char addr[DRONE_ADDR_MOST + 1]; /* of its guard: whose file it is */
+  char ctl[DRONE_ADDR_MOST + 1];  /* of its agent */
   int64_t fence;                  /* no claim of an epoch <= this, ever */
   bool held;
   drone_bound claim; /* when held */

@@ -87,23 +87,17 @@ static int read_all(int fd, size_t max, text *out) {
   return 0;
 }
 
-static int judge(const text *bytes, const char *addr, drone_record *r) {
-  const char *why;
-
-  if (bytes->len > DRONE_RECORD_MOST ||
-      !drone_record_decode(r, text_get(bytes), bytes->len, &why))
-    return DRONE_DAMAGED;
-  if (strcmp(r->addr, addr) == 0)
-    return DRONE_FOUND;
-  drone_record_clear(r);
-  return DRONE_FOREIGN;
+void drone_store_discard(drone_store *s) {
+  (void)renameat(s->dir, "claim", s->dir, "claim.damaged");
 }
 
-int drone_store_load(drone_store *s, const char *addr, drone_record *r,
-                     char *error, size_t error_size) {
+int drone_store_load(drone_store *s, drone_record *r, char *error,
+                     size_t error_size) {
   text bytes = TEXT_INIT;
   int fd = openat(s->dir, "claim", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  int found, failed;
+  const char *why;
+  bool well;
+  int failed;
 
   memset(r, 0, sizeof *r);
   if (fd < 0 && errno == ENOENT)
@@ -122,11 +116,12 @@ int drone_store_load(drone_store *s, const char *addr, drone_record *r,
                    strerror(failed));
     return -1;
   }
-  found = judge(&bytes, addr, r);
+  well = bytes.len <= DRONE_RECORD_MOST &&
+         drone_record_decode(r, text_get(&bytes), bytes.len, &why);
   text_free(&bytes);
-  if (found != DRONE_FOUND)
-    (void)renameat(s->dir, "claim", s->dir, "claim.damaged");
-  return found;
+  if (!well)
+    drone_store_discard(s);
+  return well ? DRONE_FOUND : DRONE_DAMAGED;
 }
 
 static int write_all(int fd, const char *data, size_t len) {

@@ -14,10 +14,9 @@
 typedef struct drone_store drone_store;
 
 enum drone_found {
-  DRONE_FOUND,   /* the record of the last life */
-  DRONE_NEW,     /* none: a first life, or somebody removed it */
-  DRONE_DAMAGED, /* not readable as one */
-  DRONE_FOREIGN  /* of a drone with another address */
+  DRONE_FOUND,  /* the record of the last life */
+  DRONE_NEW,    /* none: a first life, or somebody removed it */
+  DRONE_DAMAGED /* not readable as one; kept as claim.damaged */
 };
 
 /* Makes the directory (mode 0700) unless it is there. NULL with a sentence. */
@@ -25,11 +24,13 @@ drone_store *drone_store_open(const char *dir, char *error, size_t error_size);
 void drone_store_close(drone_store *s);
 const char *drone_store_path(const drone_store *s); /* absolute, resolved */
 int drone_store_fd(const drone_store *s);
-/* r is overwritten; clear unless DRONE_FOUND. A file that is not used is kept
-   as claim.damaged. Negative with a sentence in error when reading itself
-   fails: then nothing is known and the drone must not go on. */
-int drone_store_load(drone_store *s, const char *addr, drone_record *r,
-                     char *error, size_t error_size);
+/* r is overwritten; clear unless DRONE_FOUND. Negative with a sentence in error
+   when reading itself fails: then nothing is known and the drone must not go
+   on. */
+int drone_store_load(drone_store *s, drone_record *r, char *error,
+                     size_t error_size);
+/* A file that is not to be used is kept as claim.damaged. */
+void drone_store_discard(drone_store *s);
 /* Durable when it returns 0; otherwise an errno, and what a next life would
    find is either. */
 int drone_store_save(drone_store *s, const drone_record *r);
