@@ -68,9 +68,12 @@ static void tell_progress(const wait *w) {
 static void print_live(const wait *w) {
   const char *url = apps_text(w->body, "url");
   const char *acks = apps_text(w->body, "acks");
+  const json_t *to = json_array_get(json_object_get(w->body, "to"), 0);
   const char *drone = apps_text(w->body, "drone");
   const json_t *lacking = json_object_get(w->body, "lacking");
 
+  if (drone == NULL)
+    drone = apps_text(to, "addr");
   apps_print(w->run, "%s is live%s%s%s%s%s%s", w->run->operand,
              url != NULL ? " at " : "", url != NULL ? url : "",
              acks != NULL ? ", balancers " : "", acks != NULL ? acks : "",

@@ -42,8 +42,33 @@ void apps_row_of_route(const json_t *route, apps_row *row) {
   take_hosts(json_object_get(route, "hosts"), row);
 }
 
-void apps_row_of_app(const json_t *object, apps_row *row) {
+/* What is wanted is an object, or in lists its state alone. */
+static void take_want(const json_t *object, apps_row *row) {
   const json_t *want = json_object_get(object, "want");
+
+  row->wanted =
+      json_is_string(want) ? json_string_value(want) : text_of(want, "state");
+  row->wanted_gen = number_of(json_is_object(want) ? want : object, "gen");
+}
+
+/* Without a route, or with one of an older generation, what the server says of
+   the whole is newer. */
+static void take_summary(const json_t *object, apps_row *row) {
+  const char *state = text_of(object, "state");
+
+  if (*state != '\0' && (*row->state == '\0' || row->gen < row->wanted_gen)) {
+    row->state = state;
+    row->code = text_of(object, "code");
+    row->gen = row->wanted_gen;
+    row->at_ms = 0; /* of that nobody said since when */
+  }
+  if (*row->drone == '\0')
+    row->drone = text_of(object, "drone");
+  if (*row->state == '\0')
+    row->state = strcmp(row->wanted, "started") == 0 ? "queued" : "stopped";
+}
+
+void apps_row_of_app(const json_t *object, apps_row *row) {
   const json_t *route = json_object_get(object, "route");
 
   memset(row, 0, sizeof *row);
@@ -51,12 +76,10 @@ void apps_row_of_app(const json_t *object, apps_row *row) {
   row->app = text_of(object, "app");
   if (*row->app == '\0')
     row->app = text_of(object, "name");
-  row->wanted = text_of(want, "state");
-  row->wanted_gen = number_of(want, "gen");
+  take_want(object, row);
   take_hosts(json_object_get(route, "hosts"), row);
   take_hosts(json_object_get(object, "hosts"), row);
-  if (*row->state == '\0') /* nobody has looked at it yet */
-    row->state = strcmp(row->wanted, "started") == 0 ? "queued" : "stopped";
+  take_summary(object, row);
 }
 
 const char *apps_row_hosts(const apps_row *row, text *out) {
@@ -75,11 +98,9 @@ int apps_row_exit(const apps_row *row) {
   static const struct {
     const char *state;
     int status;
-  } table[] = {{"live", EXIT_LIVE},
-               {"stopped", EXIT_LIVE},
-               {"starting", EXIT_PENDING},
-               {"failed", EXIT_APP_FAILED},
-               {"crashed", EXIT_APP_FAILED}};
+  } table[] = {{"live", EXIT_LIVE},         {"stopped", EXIT_LIVE},
+               {"starting", EXIT_PENDING},  {"stopping", EXIT_PENDING},
+               {"failed", EXIT_APP_FAILED}, {"crashed", EXIT_APP_FAILED}};
 
   if (strcmp(row->state, "queued") == 0)
     return strcmp(row->code, "capacity") == 0 ? EXIT_NO_CAPACITY : EXIT_PENDING;

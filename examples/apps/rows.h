@@ -14,7 +14,7 @@ typedef struct apps_row {
   int64_t gen, wanted_gen, at_ms; /* 0: not told */
 } apps_row;
 
-/* {app, hosts, want, route}; route may be missing. */
+/* {name, state, hosts, want, route}, or of a list, without a route. */
 void apps_row_of_app(const json_t *object, apps_row *row);
 /* A document route:NAME. */
 void apps_row_of_route(const json_t *route, apps_row *row);

@@ -265,15 +265,24 @@ shows queued capacity 3 3 4
 shows queued '' 3 3 3
 shows crashed crash 3 3 5
 shows failed app 3 3 5
+# As the server sums it up, when the route is behind.
+script '[{"match": "GET /apps/shop", "body": {"name": "shop", "state": "starting", "gen": 3,
+  "hosts": ["shop.example"], "app": {"command": "x"}, "want": {"state": "started", "gen": 3},
+  "route": {"state": "live", "gen": 2, "to": []}}}]'
+run status shop
+expect 'status: behind' 3 "$status"
+expect 'status: behind, shown' 'shop is starting' "$(head -n 1 out)"
 script "[{\"match\": \"GET /apps\", \"body\": {\"apps\": [$(app live ok 1 1),
-  {\"app\": \"new\", \"hosts\": [], \"want\": {\"state\": \"started\", \"gen\": 1}}, 7, {}]}},
+  {\"app\": \"new\", \"hosts\": [], \"want\": {\"state\": \"started\", \"gen\": 1}}, 7, {},
+  {\"name\": \"short\", \"want\": \"started\", \"state\": \"live\", \"gen\": 3, \"hosts\": [\"a.b\"], \"drone\": \"127.1.0.4:1\"}]}},
   {\"match\": \"GET /drones\", \"body\": {\"drones\": [
    {\"addr\": \"127.1.0.2:4000\", \"state\": \"bound\", \"claim\": {\"id\": \"0123456789abcdef0123456789abcdef\", \"app\": \"shop\"}},
    {\"addr\": \"127.1.0.3:4000\", \"state\": \"free\", \"claim\": null}]}}]"
 run list
 expect 'list: status' 0 "$status"
 expect 'list: shown' 'shop                 live      shop.example  127.1.0.2:4000
-new                  queued    -' "$(cat out)"
+new                  queued    -
+short                live      a.b  127.1.0.4:1' "$(cat out)"
 run drones
 expect 'drones: shown' '127.1.0.2:4000         bound     shop                 01234567
 127.1.0.3:4000         free      -                    ' "$(cat out)"
