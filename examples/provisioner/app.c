@@ -254,7 +254,7 @@ static int64_t look_stopped(look *l) {
   pool_leave(l->w->k->pool, l->app.name);
   l->memory->whole_ms = 0;
   if (l->app.gen == 0 && !l->has_route && l->drone_count == 0)
-    return APP_EVERY_MS;
+    return l->w->k->app_every_ms;
   if (l->has_route && l->route.to_count != 0) {
     memcpy(l->route.prev, l->route.to, sizeof l->route.prev);
     l->route.prev_count = l->route.to_count;
@@ -297,22 +297,18 @@ static int64_t look_closely(look *l, const char *app) {
   if (stored == STORED_LATER)
     return SOON_MS;
   if (stored == STORED_BROKEN)
-    return APP_EVERY_MS;
+    return l->w->k->app_every_ms;
   l->has_route = stored == STORED;
   if (!l->has_route)
     memset(&l->route, 0, sizeof l->route);
   stored = store_read_app(w, app, &l->app);
   if (stored == STORED_MISSING) {
-    app_doc seen;
-
-    if (view_app(w->k->view, app, &seen)) {
-      app_doc_free(&seen);
-      return SOON_MS;
-    }
-    return view_is_fresh(w->k->view) ? look_gone(l, app) : STEP_MS;
+    if (!view_app_is_gone(w->k->view, app) || !view_is_fresh(w->k->view))
+      return STEP_MS;
+    return look_gone(l, app);
   }
   if (stored != STORED)
-    return stored == STORED_LATER ? SOON_MS : APP_EVERY_MS;
+    return stored == STORED_LATER ? SOON_MS : l->w->k->app_every_ms;
   if (l->has_route && l->route.gen > l->app.gen)
     again = STEP_MS; /* what was read of the app is older than the route */
   else
@@ -326,7 +322,7 @@ static int64_t look_closely(look *l, const char *app) {
 static bool waits(look *l, const char *app) {
   if (l->route.state != ROUTE_QUEUED || look_any_open(l) ||
       !pool_waits(l->w->k->pool, app) ||
-      mono_ms() - l->memory->checked_ms > APP_EVERY_MS)
+      mono_ms() - l->memory->checked_ms > l->w->k->app_every_ms)
     return false;
   scaler_ask(l->w->k->scaler);
   return true;
@@ -357,7 +353,7 @@ static bool is_quiet(look *l, const char *app) {
             l->route.host_count == seen.host_count &&
             memcmp(l->route.hosts, seen.hosts, sizeof seen.hosts) == 0 &&
             l->memory->bad_ms == 0 && l->memory->checked_ms != 0 &&
-            mono_ms() - l->memory->checked_ms < APP_EVERY_MS - SOON_MS;
+            mono_ms() - l->memory->checked_ms < l->w->k->app_every_ms - SOON_MS;
   app_doc_free(&seen);
   return quiet;
 }
@@ -380,7 +376,7 @@ int64_t app_look(worker *w, const char *app, job_memory *memory) {
     if (!view_app(w->k->view, app, &seen))
       return FORGET;
     app_doc_free(&seen);
-    return l.route.state == ROUTE_QUEUED ? QUEUE_MS : APP_EVERY_MS;
+    return l.route.state == ROUTE_QUEUED ? QUEUE_MS : w->k->app_every_ms;
   }
   return look_closely(&l, app);
 }

@@ -17,7 +17,8 @@ static enum health no_answer(look *l) {
 
   if (l->memory->bad_ms == 0)
     l->memory->bad_ms = now;
-  if (now - l->memory->bad_ms < DEAD_MS || !view_is_fresh(l->w->k->view))
+  if (now - l->memory->bad_ms < l->w->k->dead_ms ||
+      !view_is_fresh(l->w->k->view))
     return HEALTH_UNSURE;
   l->memory->bad_ms = 0;
   return HEALTH_AWAY;
@@ -115,7 +116,7 @@ static void retire(look *l, drone_doc *d) {
 }
 
 int64_t look_retire(look *l) {
-  int64_t again = APP_EVERY_MS;
+  int64_t again = l->w->k->app_every_ms;
   size_t i;
 
   for (i = 0; i < l->drone_count; i++) {

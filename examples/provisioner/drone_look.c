@@ -34,7 +34,7 @@ static int64_t give_up(worker *w, drone_doc *d) {
   if (store_drone(w, d, NULL) != STORED)
     return AGAIN_MS;
   look_at_app(w->k, app);
-  return DRONE_EVERY_MS;
+  return w->k->drone_every_ms;
 }
 
 static int64_t no_answer(worker *w, drone_doc *d, job_memory *memory) {
@@ -42,7 +42,7 @@ static int64_t no_answer(worker *w, drone_doc *d, job_memory *memory) {
 
   if (memory->bad_ms == 0)
     memory->bad_ms = now;
-  if (now - memory->bad_ms < DEAD_MS || !view_is_fresh(w->k->view))
+  if (now - memory->bad_ms < w->k->dead_ms || !view_is_fresh(w->k->view))
     return now - memory->bad_ms < WORSE_MS ? AGAIN_MS : WORSE_MS;
   return give_up(w, d);
 }
@@ -53,7 +53,7 @@ static int64_t after_repair(worker *w, drone_doc *d, job_memory *memory,
     return no_answer(w, d, memory);
   memory->bad_ms = 0;
   look_at_app(w->k, d->claim.app);
-  return c == CLAIM_OK ? DRONE_EVERY_MS : WORSE_MS;
+  return c == CLAIM_OK ? w->k->drone_every_ms : WORSE_MS;
 }
 
 /* Free, booting or bound: what it says is what its document should say. */
@@ -66,7 +66,7 @@ static int64_t compare(worker *w, drone_doc *d, job_memory *memory) {
   if (d->state != DRONE_BOOTING && strcmp(state.vm, d->vm) == 0 &&
       strcmp(state.claim.id, d->claim.id) == 0 &&
       (d->state == DRONE_BOUND || d->epoch >= state.fence))
-    return DRONE_EVERY_MS;
+    return w->k->drone_every_ms;
   return after_repair(w, d, memory, repair_drone(w, d));
 }
 
@@ -84,7 +84,7 @@ static int64_t reap(worker *w, drone_doc *d, job_memory *memory) {
     d->state = DRONE_FREE;
     d->epoch++;
     memset(&d->claim, 0, sizeof d->claim);
-    return store_drone(w, d, NULL) == STORED ? DRONE_EVERY_MS : AGAIN_MS;
+    return store_drone(w, d, NULL) == STORED ? w->k->drone_every_ms : AGAIN_MS;
   }
 #endif
   c = repair_drone(w, d);
@@ -116,7 +116,7 @@ static int64_t make_free(worker *w, drone_doc *d, const agent_state *state) {
   }
   if (done)
     look_at_app(w->k, app);
-  return done ? DRONE_EVERY_MS : AGAIN_MS;
+  return done ? w->k->drone_every_ms : AGAIN_MS;
 }
 
 static int64_t take_away(worker *w, drone_doc *d, job_memory *memory) {
@@ -153,17 +153,17 @@ static int64_t dead(worker *w, drone_doc *d) {
   char id[ADDR_MOST + 16];
 
   if (!view_is_fresh(k->view))
-    return DRONE_EVERY_MS;
+    return w->k->drone_every_ms;
   if (strcmp(k->config.driver, "none") == 0) {
     if (agent_ask(w->agent, d->ctl, &state) == AGENT_OK)
       (void)repair_drone(w, d);
-    return DRONE_EVERY_MS;
+    return w->k->drone_every_ms;
   }
   if (wall_ms() - d->at_ms < FORGOTTEN_MS || !scaler_destroy(k->scaler, d))
-    return DRONE_EVERY_MS;
+    return w->k->drone_every_ms;
   (void)snprintf(id, sizeof id, "drone:%s", d->addr);
   if (docs_delete(w->locks, id, d->rev, &a) != DOCS_OK)
-    return DRONE_EVERY_MS;
+    return w->k->drone_every_ms;
   pool_gone(k->pool, d->addr);
   return FORGET;
 }
@@ -178,7 +178,7 @@ int64_t drone_look(worker *w, const char *addr, job_memory *memory) {
   if (!pool_get(k->pool, addr, &d))
     return FORGET;
   if (!view_is_mine(k->view, d.claim.id[0] != '\0' ? d.claim.app : addr))
-    return DRONE_EVERY_MS;
+    return w->k->drone_every_ms;
   switch (d.state) {
   case DRONE_CLAIMED:
     return reap(w, &d, memory);

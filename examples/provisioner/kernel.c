@@ -198,6 +198,9 @@ static bool take_config(kernel *k, const kernel_config *config) {
     c->bind_ms = 30000;
   if (c->reap_ms <= 0)
     c->reap_ms = 60000;
+  k->app_every_ms = c->reap_ms / 6 < 10000 ? c->reap_ms / 6 : 10000;
+  k->drone_every_ms = c->reap_ms / 2 < 30000 ? c->reap_ms / 2 : 30000;
+  k->dead_ms = c->reap_ms / 2;
   if (c->drones_most == 0)
     c->drones_most = 64;
   for (i = 0; i < k->string_count; i++)

@@ -18,10 +18,7 @@ typedef struct scaler scaler;
 
 enum {
   WORKERS_MOST = 64,
-  APP_EVERY_MS = 10000,   /* health of what is live */
-  DRONE_EVERY_MS = 30000, /* a drone that nobody has */
-  DEAD_MS = 30000,        /* no answer for so long: it is given up */
-  SWITCH_MS = 15000       /* balancers are waited for before the old one goes */
+  SWITCH_MS = 15000 /* balancers are waited for before the old one goes */
 };
 
 /* Durations and counts; any may be NULL, which counts nothing. */
@@ -43,6 +40,10 @@ struct kernel {
   kernel_config config;
   char *strings[10]; /* copies of what config points to */
   size_t string_count;
+  /* All three from reap_ms, so that one number makes everything faster. */
+  int64_t app_every_ms;   /* health of what is live; 10 s */
+  int64_t drone_every_ms; /* a drone, whoever has it; 30 s */
+  int64_t dead_ms;        /* no answer for so long: it is given up; 30 s */
   view *view;
   jobs *jobs;
   pool *pool;
