@@ -240,7 +240,9 @@ static void keeper_main(const drone_launch *l, int channel, pid_t drone) {
       signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK) != SIGNALS)
     _exit(DRONE_KEEPER_FAILED);
   self = getpid();
-  k.app = fork();
+  /* Without libuv's handler of forks: it would close what was its pipe once and
+     is ours now. */
+  k.app = _Fork();
   if (k.app == 0)
     become_app(l, self);
   if (k.app < 0)

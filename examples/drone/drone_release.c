@@ -64,6 +64,7 @@ static void on_wiped(void *ctx, int failed) {
   }
   memcpy(id, drone_claim_record(d->claim)->claim.id, sizeof id);
   said = drone_claim_unbind(d->claim, id, d->release_epoch);
+  id[8] = '\0'; /* enough to find it in a log */
   log_event(LOG_INFO, "unbound", LS("claim", id), LN("epoch", d->release_epoch),
             LN("said", said));
   over(d, said == DRONE_YES ? 0 : drone_claim_errno(d->claim),
