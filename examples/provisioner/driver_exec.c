@@ -22,7 +22,8 @@ static int begin(driver *d, const char *verb, const char *addr, const char *ctl,
   const char *argv[] = {d->path, verb, addr, ctl, NULL};
   int ends[2], pid;
 
-  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+  /* Ours does not wait; the script's does, as any pipe. */
+  if (pipe2(ends, O_CLOEXEC) != 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) {
     (void)snprintf(why, size, "%s %s: no pipe: %s", d->path, verb,
                    strerror(errno));
     return -1;
@@ -66,13 +67,20 @@ bool exec_begin(driver *d, boot *b, char *why, size_t size) {
   return b->pid > 0;
 }
 
+/* All of it, so that the script never waits; what is too long is not one
+   line. */
 static void hear(boot *b) {
+  char waste[512];
   ssize_t n;
 
-  while (b->said_len < sizeof b->said &&
-         (n = read(b->output, b->said + b->said_len,
-                   sizeof b->said - b->said_len)) > 0)
-    b->said_len += (size_t)n;
+  do {
+    bool full = b->said_len == sizeof b->said;
+
+    n = read(b->output, full ? waste : b->said + b->said_len,
+             full ? sizeof waste : sizeof b->said - b->said_len);
+    if (n > 0 && !full)
+      b->said_len += (size_t)n;
+  } while (n > 0);
 }
 
 enum driver_boot exec_look(boot *b, char *why, size_t size) {
