@@ -125,6 +125,8 @@ static void streams(http_exchange *x, served *w, http_str path) {
   }
 }
 
+static void on_closed(void *ctx) { ((served *)ctx)->closed++; }
+
 static void on_request(http_exchange *x, void *user) {
   served *w = user;
   http_str path = http_exchange_head(x)->target;
@@ -139,12 +141,15 @@ static void on_request(http_exchange *x, void *user) {
     http_exchange_answer(x, 204, NULL, 0, NULL, 0);
   } else if (http_str_same(path, "/drop")) {
     http_exchange_abort(x);
+  } else if (http_str_same(path, "/over")) {
+    http_server_close(w->server, on_closed, w);
+    w->server = NULL;
   } else if (http_str_same(path, "/hold")) {
     w->held = x;
   } else if (http_str_same(path, "/paused")) {
     w->held = x;
     http_exchange_pause(x);
-    http_exchange_read_all(x, 1 << 20, echo, w);
+    http_exchange_read_all(x, 1 << 20, echo, w); /* of a MiB */
   } else if (http_str_same(path, "/inform")) {
     http_exchange_inform(x, 103);
     hello(x);
@@ -189,8 +194,6 @@ void served_open(served *w, const http_server_config *config) {
   w->server = http_server_open(&w->loop, &c, error, sizeof error);
   ck_assert_msg(w->server != NULL, "%s", error);
 }
-
-static void on_closed(void *ctx) { ((served *)ctx)->closed++; }
 
 void served_close(served *w) {
   if (w->server != NULL)

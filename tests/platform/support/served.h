@@ -8,7 +8,8 @@
    /cut, /cutclose, /drop             aborted: chunked, to the end, at once
    /hold      not at all: in `held`   /big       `big` bytes, as they go
    /inform    103, then "hello"       /upgrade   echoes what comes
-   /paused    reads nothing, until `held` is resumed, then like /echo */
+   /paused    reads nothing, until `held` is resumed, then like /echo
+   /over      closes the server */
 #ifndef PLATFORM_TEST_SERVED_H
 #define PLATFORM_TEST_SERVED_H
 
