@@ -183,6 +183,7 @@ enum cft_wait cft_conn_wait(cft_conn *conn, int64_t until_ms);
 void cft_conn_wakeable(cft_conn *conn);
 void cft_peer_wake(cft_peer *peer);
 
+void cft_conn_end(cft_conn *conn);       /* FIN; reading goes on */
 void cft_conn_stall(cft_conn *conn);     /* CFT_SILENCE until it is gone */
 void cft_conn_blackhole(cft_conn *conn); /* CFT_BLACKHOLE until it is gone */
 void cft_conn_rst(cft_conn *conn);

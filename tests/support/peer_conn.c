@@ -90,6 +90,11 @@ void cft_conn_rst(cft_conn *conn) {
   pthread_mutex_unlock(&conn->peer->mu);
 }
 
+void cft_conn_end(cft_conn *conn) {
+  if (conn->fd >= 0)
+    shutdown(conn->fd, SHUT_WR);
+}
+
 void cft_conn_stall(cft_conn *conn) {
   char waste[4096];
   while (conn->fd >= 0) {
@@ -122,8 +127,7 @@ bool cft_conn_then(cft_conn *conn, enum cft_then then) {
     cft_conn_blackhole(conn);
     break;
   case CFT_HALF_CLOSE:
-    if (conn->fd >= 0)
-      shutdown(conn->fd, SHUT_WR);
+    cft_conn_end(conn);
     cft_conn_stall(conn);
     break;
   }
