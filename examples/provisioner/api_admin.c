@@ -52,9 +52,15 @@ void drones_get(call *c) {
 
 void maintenance_get(call *c) {
   char mode[8], msg[256];
+  int64_t until;
 
   view_maintenance(c->api->config.view, mode, msg);
-  answer(c, 200, json_pack("{s:s, s:s}", "mode", mode, "msg", msg), 0);
+  until = strcmp(mode, "off") != 0 ? view_maintenance_until(c->api->config.view)
+                                   : 0;
+  answer(c, 200,
+         json_pack("{s:s, s:s, s:o}", "mode", mode, "msg", msg, "until",
+                   until > 0 ? json_integer(until) : json_null()),
+         0);
 }
 
 static void write_it(call *c, desk_hands *hands) {

@@ -65,6 +65,7 @@ bool view_is_mine(view *v, const char *app);
 size_t view_balancers(view *v, balancer_doc *out, size_t most);
 /* "off", "api" or "full", and its message. */
 void view_maintenance(view *v, char mode[8], char msg[256]);
+int64_t view_maintenance_until(view *v); /* 0: until somebody ends it */
 /* The highest gen that is known of an app, its tombstone included; 0: none. */
 int64_t view_gen(view *v, const char *app);
 

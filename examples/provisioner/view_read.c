@@ -90,6 +90,14 @@ void view_maintenance(view *v, char mode[8], char msg[256]) {
   (void)finish(&r);
 }
 
+int64_t view_maintenance_until(view *v) {
+  reading r = look_up(v, VIEW_APPS, "sys:maintenance", "", VALUE_MAINTENANCE);
+  int64_t until = r.value != NULL ? r.value->as.maintenance.until_ms : 0;
+
+  (void)finish(&r);
+  return until;
+}
+
 /* ---- many ---- */
 
 typedef struct walk {

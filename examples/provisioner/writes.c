@@ -116,10 +116,11 @@ enum write_result write_want(desk_hands *hands, const char *app,
    it, by the number of its revisions, of which each gen took one at least. */
 static int64_t gen_of_tombstone(const json_t *doc) {
   const char *rev = json_string_value(json_object_get(doc, "_rev"));
-  int64_t gen = json_integer_value(json_object_get(doc, "gen"));
-  int64_t count = rev != NULL ? strtoll(rev, NULL, 10) : 0;
+  const json_t *gen = json_object_get(doc, "gen");
 
-  return gen > count ? gen : count;
+  if (json_is_integer(gen))
+    return json_integer_value(gen);
+  return rev != NULL ? strtoll(rev, NULL, 10) : 0;
 }
 
 static bool tombstone_gen(desk_hands *hands, const char *id, int64_t *gen) {
