@@ -223,6 +223,12 @@ static void decide(call *c, const situation *s) {
     answer_op(c);
     return;
   case ADMIT_RATE:
+    /* The database is asked whether an app is there that is not seen, since
+       another may have created it just now; not too often, either. */
+    if (view_app_is_gone(a->config.view, c->app)) {
+      answer_write(c, WRITE_MISSING, "");
+      return;
+    }
     metric_add(a->m.rate_refused, 1);
     answer_error(c, 429, "rate", retry_ms,
                  "the app %s was started or stopped too often; wait", c->app);
