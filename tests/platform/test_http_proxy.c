@@ -89,8 +89,8 @@ static void check_answer(const answer *a, size_t slice) {
   body = front_ask(&c, a->method, ask);
   ck_assert_msg(body != NULL, "%s: no answer: %s", a->name, c.data);
   ck_assert_msg(strcmp(body, a->body) == 0, "%s: %s", a->name, c.data);
-  ck_assert_msg(front_status(c.data) == atoi(a->sent + 9), "%s: %s", a->name,
-                c.data);
+  ck_assert_msg(front_status(c.data) == strtol(a->sent + 9, NULL, 10), "%s: %s",
+                a->name, c.data);
   ck_assert_msg(front_has(c.data, a->has), "%s: %s", a->name, c.data);
   ck_assert_msg(!front_has(c.data, a->lacks), "%s: %s", a->name, c.data);
   ck_assert_msg(front_has(c.data, "X-Set: here"), "%s: %s", a->name, c.data);

@@ -417,6 +417,38 @@ START_TEST(test_proxy_a_stale_connection_is_no_failure) {
 }
 END_TEST
 
+static void on_head_only(cft_conn *conn, void *user) {
+  char data[4096];
+  size_t got = 0;
+
+  (void)user;
+  (void)cft_conn_read(conn, data, sizeof data, &got); /* and closes */
+}
+
+/* What still comes of the body is nobody's. */
+START_TEST(test_proxy_a_failure_may_be_answered_later) {
+  front_config config = {.late = true};
+  cft_peer *behind = front_behind_handler(&config, on_head_only, NULL);
+  run r;
+
+  begin(&r, &config);
+  ck_assert(cft_client_send(&r.c, "PUT / HTTP/1.1\r\nHost: a\r\n"
+                                  "Content-Length: 6\r\n\r\nbeg"));
+  ck_assert(front_wait(r.f, HTTP_PROXY_BROKEN, 1));
+  ck_assert(cft_client_send(&r.c, "in!"));
+  ck_assert(cft_client_until(&r.c, "later", 20000));
+  ck_assert(front_has(r.c.data, "X-Result: broken"));
+  cft_client_close(&r.c);
+  /* Or not at all, if the client has gone. */
+  front_client(r.f, &r.c);
+  ck_assert(cft_client_send(&r.c, "PUT / HTTP/1.1\r\nHost: a\r\n"
+                                  "Content-Length: 6\r\n\r\nbeg"));
+  ck_assert(front_wait(r.f, HTTP_PROXY_BROKEN, 2));
+  finish(&r);
+  cft_peer_free(behind);
+}
+END_TEST
+
 #define COUNT(list) (int)(sizeof(list) / sizeof *(list))
 
 int main(void) {
@@ -435,6 +467,7 @@ int main(void) {
   tcase_add_loop_test(tc, test_proxy_tries_again_only_when_it_may, 0,
                       COUNT(agains));
   tcase_add_test(tc, test_proxy_a_stale_connection_is_no_failure);
+  tcase_add_test(tc, test_proxy_a_failure_may_be_answered_later);
   suite_add_tcase(suite, tc);
   return cft_run(suite);
 }

@@ -6,13 +6,15 @@
 /* Bytes of memory this process has, but for what the kernel holds for sockets:
    that counts elsewhere. */
 static long resident(void) {
-  long pages = 0, resident_pages = 0;
   FILE *file = fopen("/proc/self/statm", "r");
+  char line[128] = "", *second;
 
   ck_assert_ptr_nonnull(file);
-  ck_assert_int_eq(fscanf(file, "%ld %ld", &pages, &resident_pages), 2);
+  ck_assert_ptr_nonnull(fgets(line, sizeof line, file));
   (void)fclose(file);
-  return resident_pages * 4096;
+  second = strchr(line, ' ');
+  ck_assert_ptr_nonnull(second);
+  return strtol(second, NULL, 10) * sysconf(_SC_PAGESIZE);
 }
 
 typedef struct rest {

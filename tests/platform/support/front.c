@@ -14,6 +14,9 @@ struct front {
   front_config config;
   uv_loop_t loop;
   uv_async_t async;
+  uv_timer_t later;
+  http_exchange *failed; /* to be answered then */
+  enum http_proxy_result failure;
   uv_thread_t thread;
   http_server *server;
   http_pool *pool;
@@ -36,13 +39,41 @@ const char *front_result_name(enum http_proxy_result result) {
 
 static http_str str(const char *s) { return (http_str){s, strlen(s)}; }
 
-static void on_failed(http_exchange *x, enum http_proxy_result result,
-                      const char *why, void *user) {
+static void answer_failure(http_exchange *x, enum http_proxy_result result,
+                           const char *why) {
   http_field field = {str("X-Result"), str(front_result_name(result))};
   bool late = result == HTTP_PROXY_LATE || result == HTTP_PROXY_UNREACHABLE;
 
-  (void)user;
   http_exchange_answer(x, late ? 504 : 502, &field, 1, why, strlen(why));
+}
+
+static void on_later(uv_timer_t *timer) {
+  front *f = timer->data;
+
+  if (f->failed != NULL)
+    answer_failure(f->failed, f->failure, "later");
+  f->failed = NULL;
+}
+
+static void on_gone(http_exchange *x, void *ctx) {
+  front *f = ctx;
+
+  ck_assert_ptr_eq(x, f->failed);
+  f->failed = NULL;
+}
+
+static void on_failed(http_exchange *x, enum http_proxy_result result,
+                      const char *why, void *user) {
+  front *f = user;
+
+  if (!f->config.late) {
+    answer_failure(x, result, why);
+    return;
+  }
+  f->failed = x;
+  f->failure = result;
+  http_exchange_on_gone(x, on_gone, f);
+  (void)uv_timer_start(&f->later, on_later, 50, 0);
 }
 
 static void on_done(http_exchange *x, enum http_proxy_result result,
@@ -114,6 +145,8 @@ front *front_start(const front_config *config) {
   ck_assert_int_eq(uv_loop_init(&f->loop), 0);
   ck_assert_int_eq(uv_async_init(&f->loop, &f->async, on_async), 0);
   f->async.data = f;
+  ck_assert_int_eq(uv_timer_init(&f->loop, &f->later), 0);
+  f->later.data = f;
   f->pool = http_pool_new(&f->loop, &config->pool);
   ck_assert_ptr_nonnull(f->pool);
   f->server = http_server_open(&f->loop, &server, error, sizeof error);
@@ -171,6 +204,7 @@ static void close_all(front *f, void *ctx) {
   http_server_close(f->server, on_server_gone, f);
   http_pool_close(f->pool, on_pool_gone, f);
   uv_close((uv_handle_t *)&f->async, NULL);
+  uv_close((uv_handle_t *)&f->later, NULL);
 }
 
 void front_stop(front *f) {

@@ -21,6 +21,7 @@ typedef struct front_config {
   http_proxy_rules rules; /* but for on_failed, on_done and user */
   http_pool_config pool;
   int64_t idle_ms; /* of the server's connections; 0: its own */
+  bool late;       /* failures are answered 50 ms later; one at a time */
 } front_config;
 
 front *front_start(const front_config *config);

@@ -36,7 +36,8 @@ void front_client(const front *f, cft_client *c) {
 }
 
 int front_status(const char *data) {
-  return strncmp(data, "HTTP/1.1 ", 9) == 0 ? atoi(data + 9) : 0;
+  return strncmp(data, "HTTP/1.1 ", 9) == 0 ? (int)strtol(data + 9, NULL, 10)
+                                            : 0;
 }
 
 bool front_has(const char *data, const char *field) {
