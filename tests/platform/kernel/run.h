@@ -1,0 +1,166 @@
+/* The claim protocol run from outside: the simulated database, drones and
+ * provisioners as real programs, users, faults in an order that a seed gives,
+ * and what is seen of it all over HTTP. Nothing here looks into a program.
+ *
+ *   procs.c    programs, started, stopped, killed
+ *   world.c    all of them together
+ *   users.c    threads that create, start, restart and stop apps
+ *   trouble.c  what goes wrong, and when
+ *   watch.c    looks at agents and routes all the time
+ *   guard.c    a visitor's request
+ *   judge.c    what must be so in the end, and the table */
+#ifndef KERNEL_RUN_H
+#define KERNEL_RUN_H
+
+#include "common/rest.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum {
+  DRONES_MOST = 400,
+  APPS_MOST = 1000,
+  PROVS = 3,
+  SEEN_MOST = 512,
+  LIVES_MOST = 20000,
+  PATH_LEN = 512
+};
+
+enum law {
+  I1_ONE_CLAIM, /* a drone's claims follow one another; one app at a time */
+  I2_ADDRESS,   /* no two live routes name one address */
+  I3_TRUE,      /* "live" was true at the drone */
+  I4_DISTINCT,  /* as many (address, claim) as apps told live */
+  I10_NOTHING_LOST,
+  I12_POOL, /* not more live than drones */
+  LAWS
+};
+
+typedef struct options {
+  uint64_t seed, seeds;
+  unsigned apps, drones, starts, users, copies;
+  int64_t trouble_ms, calm_ms;
+  double race;
+  bool faults, kills, keep, verbose, dry;
+  const char *naive;  /* a way of working, or NULL */
+  const char *expect; /* laws that must be broken, "I2,I3" */
+  char platform[PATH_LEN], couchsim[PATH_LEN], nonce[PATH_LEN], dir[PATH_LEN];
+} options;
+
+typedef struct proc {
+  pid_t pid; /* 0: not running */
+  char log[PATH_LEN];
+} proc;
+
+typedef struct seen_claim {
+  char id[40];
+  int64_t first_ms, last_ms;
+} seen_claim;
+
+typedef struct drone {
+  proc proc;
+  char dir[PATH_LEN], addr[64], ctl[64];
+  pthread_mutex_t lock; /* of what was seen */
+  seen_claim seen[SEEN_MOST];
+  size_t seen_count;
+  atomic_bool stopped; /* by us: not to be asked */
+} drone;
+
+typedef struct prov {
+  proc proc;
+  char url[128];
+  char failpoint[32];
+  pthread_mutex_t lock;
+} prov;
+
+/* Who was told live, and with what. */
+typedef struct life {
+  unsigned app;
+  char op[96], addr[64], claim[40];
+} life;
+
+typedef struct run {
+  options *o;
+  uint64_t seed;
+  char dir[PATH_LEN], token[PATH_LEN], nonce_log[PATH_LEN];
+  proc couchsim;
+  char couch[3][128], control[128];
+  drone *drones;
+  prov provs[PROVS];
+  atomic_bool users_end, watch_end, trouble_end;
+  pthread_mutex_t lock; /* of what follows */
+  unsigned broken[LAWS];
+  char first[LAWS][400];
+  life *lives;
+  size_t life_count;
+  atomic_uint calls, told_live, accepted, refused, failed_calls, late_truth;
+  atomic_uint failpoint_deaths[5], prov_kills, prov_stops, drone_kills,
+      drone_stops, files_lost, samples, routes_read;
+  double settle_s;
+} run;
+
+extern const char *const law_names[LAWS];
+extern const char *const failpoints[5];
+
+/* ---- procs.c ---- */
+int64_t now_ms(void);
+void sleep_ms(int64_t ms);
+/* argv[0] is the path; output goes to p->log. */
+bool proc_start(proc *p, const char *const argv[]);
+void proc_kill(proc *p, int sig);
+/* Waits; false when it is still running after ms. */
+bool proc_wait(proc *p, int64_t ms, int *status);
+bool proc_ended(proc *p, int *status); /* without waiting */
+bool file_read(const char *path, char *out, size_t size);
+bool file_write(const char *path, const char *all);
+
+typedef struct dice {
+  uint64_t state;
+} dice;
+uint64_t dice_next(dice *d);
+unsigned dice_below(dice *d, unsigned n);
+double dice_chance(dice *d);
+
+/* ---- world.c ---- */
+bool world_open(run *r);
+void world_close(run *r);
+bool drone_start(run *r, unsigned i);
+void drone_stop(run *r, unsigned i, int sig, bool lose_file);
+bool prov_start(run *r, unsigned i, const char *failpoint);
+rest *rest_to(const char *url, const char *token);
+/* A request whose answer is needed: status 0 when there was none. */
+int ask(rest *to, const char *method, const char *path, json_t *body,
+        int64_t ms, json_t **answer);
+const char *token_text(void);
+
+/* ---- the threads ---- */
+void *users_main(void *arg); /* of a user_arg */
+typedef struct user_arg {
+  run *r;
+  unsigned index;
+} user_arg;
+void *trouble_main(void *r);
+void *watch_drones_main(void *arg); /* of a user_arg: every 4th drone */
+void *watch_routes_main(void *r);
+void broke(run *r, enum law law, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+bool drone_has_had(run *r, unsigned i, const char *claim);
+int drone_find(const run *r, const char *addr);
+/* Whether the agent holds the claim now: 1, 0, or -1: it does not answer. */
+int drone_holds(run *r, unsigned i, const char *claim);
+
+/* ---- guard.c ---- */
+/* Whether the guard lets the claim in, echoes it, and what the app says begins
+   as expected. */
+bool guard_ask(const char *addr, const char *app, const char *claim,
+               const char *expect);
+
+/* ---- judge.c ---- */
+void judge(run *r);
+void judge_print(const run *r, bool ok);
+
+#endif

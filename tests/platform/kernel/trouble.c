@@ -1,0 +1,146 @@
+/* What goes wrong, and when: faults of the database by rules, provisioners
+ * killed at each step and stopped, drones killed, stopped, and robbed of their
+ * files. All of it from one seed. */
+#include "run.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+const char *const failpoints[5] = {"claim", "bind", "start", "settle",
+                                   "publish"};
+
+static const char rules[] = "[{\"node\":0,\"kind\":\"doc_put\",\"chance\":0.06,"
+                            "\"do\":{\"then\":\"close\"}},"
+                            "{\"node\":1,\"kind\":\"doc_put\",\"chance\":0.04,"
+                            "\"do\":{\"then\":\"reset\"}},"
+                            "{\"node\":0,\"kind\":\"doc_put\",\"chance\":0.04,"
+                            "\"do\":{\"apply_ms\":1500,\"status\":500}},"
+                            "{\"node\":1,\"kind\":\"doc_put\",\"chance\":0.03,"
+                            "\"do\":{\"apply_ms\":4000,\"then\":\"close\"}},"
+                            "{\"node\":0,\"kind\":\"doc_put\",\"chance\":0.01,"
+                            "\"do\":{\"apply_ms\":12000,\"then\":\"silence\"}},"
+                            "{\"node\":1,\"kind\":\"doc_put\",\"chance\":0.05,"
+                            "\"do\":{\"status\":503}},"
+                            "{\"node\":0,\"kind\":\"doc_get\",\"chance\":0.04,"
+                            "\"do\":{\"status\":500}},"
+                            "{\"node\":0,\"chance\":0.1,\"kind\":\"doc_put\","
+                            "\"do\":{\"delay_ms\":300}},"
+                            "{\"node\":1,\"chance\":0.1,\"kind\":\"doc_put\","
+                            "\"do\":{\"head_ms\":400}}]";
+
+static void tell_couch(run *r, const char *method, const char *what,
+                       json_t *body) {
+  rest *control = rest_to(r->control, NULL);
+  int status = ask(control, method, what, body, 5000, NULL);
+  if (status / 100 != 2)
+    (void)fprintf(stderr, "couchsim %s %s: %d\n", method, what, status);
+  rest_free(control);
+}
+
+/* Those that ended: at a failpoint, or because we killed them. */
+static void raise_the_dead(run *r, dice *d, bool more) {
+  int status = 0;
+  for (unsigned i = 0; i < PROVS; i++) {
+    prov *p = &r->provs[i];
+    if (p->proc.pid && !proc_ended(&p->proc, &status))
+      continue;
+    if (status != 0 && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
+      broke(r, I10_NOTHING_LOST, "provisioner %u ended with status %x", i,
+            (unsigned)status);
+    status = 0;
+    for (unsigned f = 0; f < 5; f++)
+      if (strncmp(p->failpoint, failpoints[f], strlen(failpoints[f])) == 0)
+        r->failpoint_deaths[f]++;
+    char point[32];
+    (void)snprintf(point, sizeof point, "%s:%u", failpoints[dice_below(d, 5)],
+                   1 + dice_below(d, 4));
+    bool armed = more && r->o->kills;
+    if (!prov_start(r, i, armed ? point : NULL))
+      broke(r, I10_NOTHING_LOST, "provisioner %u does not start again", i);
+  }
+}
+
+static void stop_for(proc *p, int64_t ms) {
+  proc_kill(p, SIGSTOP);
+  sleep_ms(ms);
+  proc_kill(p, SIGCONT);
+}
+
+static void hit_provisioner(run *r, dice *d) {
+  prov *p = &r->provs[dice_below(d, PROVS)];
+  if (dice_below(d, 3) == 0) {
+    r->prov_stops++;
+    stop_for(&p->proc, 500 + dice_below(d, 2500));
+    return;
+  }
+  int status = 0;
+  r->prov_kills++;
+  p->failpoint[0] = '\0';
+  proc_kill(&p->proc, SIGKILL);
+  (void)proc_wait(&p->proc, 5000, &status);
+}
+
+static void hit_drone(run *r, dice *d) {
+  unsigned i = dice_below(d, r->o->drones);
+  switch (dice_below(d, 4)) {
+  case 0:
+    r->drone_stops++;
+    r->drones[i].stopped = true;
+    stop_for(&r->drones[i].proc, 300 + dice_below(d, 2000));
+    r->drones[i].stopped = false;
+    return;
+  case 1:
+    r->files_lost++;
+    drone_stop(r, i, SIGKILL, true);
+    break;
+  case 2:
+    r->drone_kills++;
+    drone_stop(r, i, SIGKILL, false);
+    break;
+  default:
+    r->drone_kills++;
+    drone_stop(r, i, SIGTERM, false);
+    break;
+  }
+  sleep_ms(dice_below(d, 800));
+  if (!drone_start(r, i))
+    broke(r, I10_NOTHING_LOST, "drone %u does not start again", i);
+}
+
+/* On the thread of main: the programs die with the thread that started them. */
+void *trouble_main(void *arg) {
+  run *r = arg;
+  dice d = {.state = r->seed * 7919 + 1};
+  int64_t end = now_ms() + r->o->trouble_ms, armed = 0;
+  if (r->o->race > 0)
+    tell_couch(r, "POST", "/settings",
+               json_pack("{s:f,s:i}", "race", r->o->race, "race_ms", 1000));
+  if (r->o->faults)
+    tell_couch(r, "POST", "/rules", json_loads(rules, 0, NULL));
+  while (now_ms() < end && !r->trouble_end) {
+    if (r->o->kills && now_ms() - armed > 3000) {
+      armed = now_ms();
+      hit_provisioner(r, &d);
+    }
+    raise_the_dead(r, &d, true);
+    if (r->o->kills)
+      hit_drone(r, &d);
+    sleep_ms(100 + dice_below(&d, 400));
+  }
+  tell_couch(r, "DELETE", "/rules", NULL);
+  if (r->o->race > 0)
+    tell_couch(r, "POST", "/settings", json_pack("{s:f}", "race", 0.0));
+  /* A failpoint that was not met would strike while all is to be calm. */
+  for (unsigned i = 0; i < PROVS; i++)
+    if (r->provs[i].failpoint[0]) {
+      int status = 0;
+      r->provs[i].failpoint[0] = '\0';
+      proc_kill(&r->provs[i].proc, SIGKILL);
+      (void)proc_wait(&r->provs[i].proc, 5000, &status);
+    }
+  raise_the_dead(r, &d, false);
+  return NULL;
+}

@@ -1,0 +1,292 @@
+/* All programs of a run: a database of three nodes (users of it: provisioners
+ * on the first two, where the faults are; what only looks, on the third),
+ * drones entered by hand, three provisioners without a driver. */
+#include "run.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { READY_MS = 20000 };
+
+const char *token_text(void) { return "0123456789abcdef0123456789abcdef"; }
+
+rest *rest_to(const char *url, const char *token) {
+  char error[256];
+  rest_config config = {
+      .url = url, .token = token, .connect_ms = 1000, .total_ms = 5000};
+  rest *r = rest_new(&config, error, sizeof error);
+  if (!r) {
+    (void)fprintf(stderr, "%s\n", error);
+    exit(2);
+  }
+  return r;
+}
+
+int ask(rest *to, const char *method, const char *path, json_t *body,
+        int64_t ms, json_t **answer) {
+  rest_reply reply;
+  int status = rest_call_ms(to, method, path, body, ms, &reply);
+  json_decref(body);
+  if (answer)
+    *answer = json_incref(reply.body);
+  rest_reply_free(&reply);
+  return status;
+}
+
+static bool wait_file(const proc *p, const char *path, char *out, size_t size) {
+  int64_t end = now_ms() + READY_MS;
+  while (!file_read(path, out, size)) {
+    if (now_ms() > end || (p->pid > 0 && kill(p->pid, 0) != 0)) {
+      (void)fprintf(stderr, "not ready: %s, see %s\n", path, p->log);
+      return false;
+    }
+    sleep_ms(5);
+  }
+  return true;
+}
+
+/* ---- the database ---- */
+
+static bool couch_start(run *r) {
+  char program[PATH_LEN], seed[32], ports[PATH_LEN], said[1024];
+  (void)snprintf(program, sizeof program, "%s", r->o->couchsim);
+  (void)snprintf(seed, sizeof seed, "%llu", (unsigned long long)r->seed);
+  (void)snprintf(ports, sizeof ports, "%.400s/couch.ports", r->dir);
+  (void)snprintf(r->couchsim.log, sizeof r->couchsim.log, "%.400s/couch.log",
+                 r->dir);
+  const char *argv[] = {program, "--nodes",     "3",   "--seed",
+                        seed,    "--port-file", ports, NULL};
+  if (!proc_start(&r->couchsim, argv) ||
+      !wait_file(&r->couchsim, ports, said, sizeof said))
+    return false;
+  char *at = said;
+  for (unsigned i = 0; i < 3; i++) {
+    char *end = strchr(at, '\n');
+    if (!end)
+      return false;
+    (void)snprintf(r->couch[i], sizeof r->couch[i], "%.*s",
+                   (int)(end - at - (end[-1] == '/')), at);
+    at = end + 1;
+  }
+  at = strstr(said, "control ");
+  if (!at)
+    return false;
+  (void)snprintf(r->control, sizeof r->control, "%.*s",
+                 (int)strcspn(at + 8, "\n"), at + 8);
+  size_t len = strlen(r->control);
+  if (len && r->control[len - 1] == '/')
+    r->control[len - 1] = '\0';
+  return true;
+}
+
+static bool databases(run *r) {
+  rest *couch = rest_to(r->couch[2], NULL);
+  char path[64];
+  int apps = ask(couch, "PUT", "/apps?n=3", NULL, 5000, NULL);
+  (void)snprintf(path, sizeof path, "/locks?n=%u", r->o->copies);
+  int locks = ask(couch, "PUT", path, NULL, 5000, NULL);
+  int sys = ask(couch, "PUT", "/apps/sys:maintenance",
+                json_pack("{s:s,s:s,s:n}", "mode", "off", "msg", "", "until"),
+                5000, NULL);
+  rest_free(couch);
+  return apps / 100 == 2 && locks / 100 == 2 && sys / 100 == 2;
+}
+
+/* ---- drones ---- */
+
+bool drone_start(run *r, unsigned i) {
+  drone *d = &r->drones[i];
+  char program[PATH_LEN + 16], ports[PATH_LEN], said[512];
+  (void)snprintf(program, sizeof program, "%s/drone", r->o->platform);
+  (void)snprintf(ports, sizeof ports, "%.400s/drone-%u.ports", r->dir, i);
+  (void)unlink(ports);
+  bool again = d->addr[0] != '\0';
+  const char *argv[] = {program,
+                        "--addr",
+                        again ? d->addr : "127.0.0.1:0",
+                        "--ctl",
+                        again ? d->ctl : "127.0.0.1:0",
+                        "--dir",
+                        d->dir,
+                        "--token-file",
+                        r->token,
+                        "--port-file",
+                        ports,
+                        geteuid() == 0 ? "--as-root" : NULL,
+                        NULL};
+  if (!proc_start(&d->proc, argv))
+    return false;
+  if (!again) {
+    if (!wait_file(&d->proc, ports, said, sizeof said) ||
+        sscanf(said, "guard %63s ctl %63s", d->addr, d->ctl) != 2)
+      return false;
+  }
+  d->stopped = false;
+  return true;
+}
+
+void drone_stop(run *r, unsigned i, int sig, bool lose_file) {
+  drone *d = &r->drones[i];
+  int status = 0;
+  char path[PATH_LEN + 16];
+  d->stopped = true;
+  proc_kill(&d->proc, sig);
+  if (!proc_wait(&d->proc, 15000, &status)) {
+    proc_kill(&d->proc, SIGKILL);
+    (void)proc_wait(&d->proc, 5000, &status);
+  }
+  if (lose_file) {
+    (void)snprintf(path, sizeof path, "%s/claim", d->dir);
+    (void)unlink(path);
+  }
+}
+
+static bool enter_drones(run *r) {
+  json_t *docs = json_array();
+  for (unsigned i = 0; i < r->o->drones; i++) {
+    char id[96];
+    (void)snprintf(id, sizeof id, "drone:%s", r->drones[i].addr);
+    (void)json_array_append_new(
+        docs,
+        json_pack("{s:s,s:s,s:s,s:s,s:s,s:i,s:n,s:I}", "_id", id, "addr",
+                  r->drones[i].addr, "ctl", r->drones[i].ctl, "vm", "", "state",
+                  "booting", "epoch", 0, "claim", "at", (json_int_t)1));
+  }
+  rest *couch = rest_to(r->couch[2], NULL);
+  int status = ask(couch, "POST", "/locks/_bulk_docs",
+                   json_pack("{s:o}", "docs", docs), 20000, NULL);
+  rest_free(couch);
+  return status / 100 == 2;
+}
+
+static bool start_drones(run *r) {
+  r->drones = calloc(r->o->drones, sizeof *r->drones);
+  if (!r->drones)
+    return false;
+  for (unsigned i = 0; i < r->o->drones; i++) {
+    drone *d = &r->drones[i];
+    (void)pthread_mutex_init(&d->lock, NULL);
+    (void)snprintf(d->dir, sizeof d->dir, "%.400s/drone-%u", r->dir, i);
+    (void)snprintf(d->proc.log, sizeof d->proc.log, "%.400s/drone-%u.log",
+                   r->dir, i);
+    if (mkdir(d->dir, 0700) != 0 || !drone_start(r, i))
+      return false;
+  }
+  return enter_drones(r);
+}
+
+/* ---- provisioners ---- */
+
+bool prov_start(run *r, unsigned i, const char *failpoint) {
+  prov *p = &r->provs[i];
+  char program[PATH_LEN + 32], ports[PATH_LEN], id[16], listen[80];
+  (void)snprintf(program, sizeof program, "%s/provisioner_hooked",
+                 r->o->platform);
+  (void)snprintf(ports, sizeof ports, "%.400s/prov-%u.ports", r->dir, i);
+  (void)snprintf(id, sizeof id, "p%u", i);
+  (void)snprintf(listen, sizeof listen, "%s",
+                 p->url[0] ? p->url + strlen("http://") : "127.0.0.1:0");
+  (void)snprintf(p->failpoint, sizeof p->failpoint, "%s",
+                 failpoint ? failpoint : "");
+  (void)unlink(ports);
+  char *argv[40] = {program,
+                    "--couch",
+                    r->couch[i % 2],
+                    "--id",
+                    id,
+                    "--listen",
+                    listen,
+                    "--port-file",
+                    ports,
+                    "--token-file",
+                    r->token,
+                    "--drone-token-file",
+                    r->token,
+                    "--driver",
+                    "none",
+                    "--start-time",
+                    "20s",
+                    "--bind-time",
+                    "3s",
+                    "--reap-time",
+                    "4s",
+                    "--app-every",
+                    "200ms",
+                    "--rate",
+                    "1000",
+                    "--force-every",
+                    "1s"};
+  size_t n = 0;
+  while (argv[n])
+    n++;
+  if (r->o->naive) {
+    argv[n++] = "--naive";
+    argv[n++] = r->o->naive;
+  }
+  if (failpoint) {
+    argv[n++] = "--failpoint";
+    argv[n++] = p->failpoint;
+  }
+  if (!proc_start(&p->proc, argv))
+    return false;
+  if (!p->url[0]) {
+    char said[256], addr[128];
+    if (!wait_file(&p->proc, ports, said, sizeof said))
+      return false;
+    const char *at = strstr(said, "127.0.0.1:");
+    if (!at || sscanf(at, "%100[0-9.:]", addr) != 1)
+      return false;
+    (void)snprintf(p->url, sizeof p->url, "http://%.100s", addr);
+  }
+  return true;
+}
+
+/* ---- all ---- */
+
+bool world_open(run *r) {
+  char template[PATH_LEN];
+  (void)snprintf(template, sizeof template, "%.400s/run-%llu-XXXXXX", r->o->dir,
+                 (unsigned long long)r->seed);
+  if (!mkdtemp(template))
+    return false;
+  (void)snprintf(r->dir, sizeof r->dir, "%s", template);
+  (void)snprintf(r->token, sizeof r->token, "%.400s/token", r->dir);
+  (void)snprintf(r->nonce_log, sizeof r->nonce_log, "%.400s/nonce.log", r->dir);
+  (void)chmod(r->dir, 0755);
+  if (!file_write(r->token, token_text()) || !couch_start(r) || !databases(r) ||
+      !start_drones(r))
+    return false;
+  for (unsigned i = 0; i < PROVS; i++) {
+    (void)pthread_mutex_init(&r->provs[i].lock, NULL);
+    (void)snprintf(r->provs[i].proc.log, sizeof r->provs[i].proc.log,
+                   "%.400s/prov-%u.log", r->dir, i);
+    if (!prov_start(r, i, NULL))
+      return false;
+  }
+  return true;
+}
+
+void world_close(run *r) {
+  int status = 0;
+  for (unsigned i = 0; i < PROVS; i++) {
+    proc_kill(&r->provs[i].proc, SIGCONT);
+    proc_kill(&r->provs[i].proc, SIGKILL);
+    (void)proc_wait(&r->provs[i].proc, 5000, &status);
+  }
+  for (unsigned i = 0; r->drones && i < r->o->drones; i++) {
+    proc_kill(&r->drones[i].proc, SIGCONT);
+    proc_kill(&r->drones[i].proc, SIGTERM);
+  }
+  for (unsigned i = 0; r->drones && i < r->o->drones; i++)
+    drone_stop(r, i, SIGTERM, false);
+  proc_kill(&r->couchsim, SIGTERM);
+  if (!proc_wait(&r->couchsim, 5000, &status)) {
+    proc_kill(&r->couchsim, SIGKILL);
+    (void)proc_wait(&r->couchsim, 5000, &status);
+  }
+}
