@@ -29,7 +29,8 @@ static bool as_held(const agent_state *state, drone_doc *d) {
 
 /* It holds none: free, once it has promised. LOST: nothing is to be done. */
 static enum claimed as_free(worker *w, const agent_state *state, drone_doc *d) {
-  int64_t epoch = larger(d->epoch, state->fence);
+  /* 0 is no epoch: the first claim of a drone has one that is larger. */
+  int64_t epoch = larger(larger(d->epoch, state->fence), 1);
   agent_state now;
 
   if (d->state == DRONE_FREE && strcmp(d->vm, state->vm) == 0 &&
@@ -42,6 +43,8 @@ static enum claimed as_free(worker *w, const agent_state *state, drone_doc *d) {
   case AGENT_VM:
     return CLAIM_GIVE_UP; /* it has changed: ask again */
   default:
+    log_event(LOG_WARN, "fence.refused", LS("drone", d->addr),
+              LN("epoch", epoch), LS("why", agent_why(w->agent)));
     return CLAIM_LATER;
   }
   d->state = DRONE_FREE;

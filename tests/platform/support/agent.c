@@ -111,6 +111,8 @@ static answer do_unbind(drone_sim *s, const json_t *body) {
 }
 
 static answer do_fence(drone_sim *s, const json_t *body) {
+  if (number_of(body, "epoch") < 1)
+    return tell(s, 400, "epoch");
   if (s->claim[0] != '\0')
     return tell(s, 409, "claimed");
   if (strcmp(text_of(body, "vm"), s->vm) != 0)
