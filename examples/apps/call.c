@@ -130,9 +130,13 @@ int apps_refused(apps_run *run, const apps_answer *answer) {
   const char *code = apps_text(reply->body, "code");
   const char *sentence = apps_text(reply->body, "error");
   char later[64] = "";
+  size_t len;
 
+  sentence = sentence != NULL ? sentence : reply->error;
+  len = strlen(sentence);
   if (reply->retry_after_ms > 0)
-    (void)snprintf(later, sizeof later, " Ask again in %lld s.",
+    (void)snprintf(later, sizeof later, "%s Ask again in %lld s.",
+                   len != 0 && sentence[len - 1] == '.' ? "" : ".",
                    (long long)(reply->retry_after_ms / 1000));
   if (reply->status == 401 || reply->status == 403)
     return apps_fail(run, EXIT_OTHER, code,
@@ -140,5 +144,5 @@ int apps_refused(apps_run *run, const apps_answer *answer) {
                      "--token-file.",
                      reply->status);
   return apps_fail(run, apps_exit_of(reply->status, code), code, "%s%s",
-                   sentence != NULL ? sentence : reply->error, later);
+                   sentence, later);
 }

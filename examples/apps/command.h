@@ -20,6 +20,8 @@ typedef struct apps_line {
   config *config;
   config_program program; /* what config goes on reading */
   config_option *options;
+  char *error; /* of the caller */
+  size_t error_size;
 } apps_line;
 
 /* false with a sentence in error. */

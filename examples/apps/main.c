@@ -69,9 +69,6 @@ static int run_command(const apps_line *line) {
                        "\"%.80s\" is no name of an app: a-z, 0-9 and '-', "
                        "beginning with a letter, at most 63.",
                        run.operand);
-  else if (config_string(c, "server") == NULL)
-    status = apps_fail(&run, EXIT_USAGE, NULL,
-                       "No server is named: --server or APPS_SERVER.");
   else if (!make_client(&run))
     status = EXIT_OTHER;
   else

@@ -55,8 +55,8 @@ void config_print_help(const config_program *program) {
   for (const config_option *o = config_own_options; o->name != NULL; o++)
     print_option(o);
   if (program->prefix != NULL)
-    (void)printf("\nEach can be said by the environment too (%s_NAME, '-' as "
-                 "'_') or in the file;\nthe command line counts before the "
-                 "environment, that before the file.\n",
+    (void)printf("\nThe environment can say them too, as %s_NAME with '_' for "
+                 "'-'.\nThe command line counts before it, and it before the "
+                 "file.\n",
                  program->prefix);
 }

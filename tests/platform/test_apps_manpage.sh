@@ -21,7 +21,7 @@ sed -nE 's/^  --([a-z-]+).*/\1/p' all | sort -u >in_help
 sed -nE 's/^\.It Fl Fl ([a-z-]+).*/\1/p' "$page" | sort >in_page
 [ "$(wc -l <in_help)" -gt 15 ] || fail 'the help cannot be read'
 diff in_help in_page || fail "$page has other options than --help"
-for value in 5m apps 16384; do
+for value in 5m apps 16384 http://127.0.0.1:7400; do
   grep -q "\\[$value\\]" all || fail "--help lacks the default $value"
   grep -qiE "default: $value\\.|^\\.Cm $value \\." "$page" ||
     fail "$page lacks the default $value"
