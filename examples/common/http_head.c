@@ -249,46 +249,58 @@ static int too_long(bool request, const char *data, size_t most,
   return 431;
 }
 
-static int parse(http_head *head, const char *data, size_t len, size_t most,
-                 size_t *scanned, http_str to, bool request, size_t *used,
-                 const char **why) {
+/* The arguments of one reading. */
+typedef struct reading {
+  const char *data;
+  size_t len, most;
+  size_t *scanned, *used;
+  bool request;
+  http_str to;
+} reading;
+
+static int parse(http_head *head, const reading *r, const char **why) {
   lines l;
   http_str first;
   size_t end;
   int status;
 
-  *used = 0;
-  status = find_end(data, len < most ? len : most, scanned, request, &end, why);
+  *r->used = 0;
+  status = find_end(r->data, r->len < r->most ? r->len : r->most, r->scanned,
+                    r->request, &end, why);
   if (status != 0)
-    return request ? status : 502;
+    return r->request ? status : 502;
   if (end == 0)
-    return len < most ? HTTP_HEAD_MORE : too_long(request, data, most, why);
-  clear(head, !request);
-  l = (lines){data, data + end};
+    return r->len < r->most ? HTTP_HEAD_MORE
+                            : too_long(r->request, r->data, r->most, why);
+  clear(head, !r->request);
+  l = (lines){r->data, r->data + end};
   first = next_line(&l);
   if (first.len == 0)
     first = next_line(&l);
-  status =
-      request ? request_line(head, first, why) : status_line(head, first, why);
+  status = r->request ? request_line(head, first, why)
+                      : status_line(head, first, why);
   if (status == 0)
     status = fields(head, &l, why);
   if (status == 0)
-    status = http_head_judge(head, to, why);
+    status = http_head_judge(head, r->to, why);
   if (status != 0)
     return status;
-  *used = end;
+  *r->used = end;
   return HTTP_HEAD_DONE;
 }
 
 int http_head_request(http_head *head, const char *data, size_t len,
                       size_t most, size_t *scanned, size_t *used,
                       const char **why) {
-  return parse(head, data, len, most, scanned, http_str_of("", 0), true, used,
-               why);
+  reading r = {data, len, most, scanned, used, true, {"", 0}};
+
+  return parse(head, &r, why);
 }
 
 int http_head_response(http_head *head, const char *data, size_t len,
                        size_t most, size_t *scanned, http_str to, size_t *used,
                        const char **why) {
-  return parse(head, data, len, most, scanned, to, false, used, why);
+  reading r = {data, len, most, scanned, used, false, to};
+
+  return parse(head, &r, why);
 }

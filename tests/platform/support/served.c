@@ -149,7 +149,7 @@ static void on_request(http_exchange *x, void *user) {
   } else if (http_str_same(path, "/paused")) {
     w->held = x;
     http_exchange_pause(x);
-    http_exchange_read_all(x, 1 << 20, echo, w); /* of a MiB */
+    http_exchange_read_all(x, 64 << 20, echo, w);
   } else if (http_str_same(path, "/inform")) {
     http_exchange_inform(x, 103);
     hello(x);
@@ -230,6 +230,7 @@ static int dial(const struct sockaddr *a, socklen_t len) {
 int served_connect(served *w) {
   const char *address = http_server_address(w->server);
   const char *colon = strrchr(address, ':');
+  int port = (int)strtol(colon + 1, NULL, 10);
   struct sockaddr_in6 six;
   struct sockaddr_in four;
   struct sockaddr_un un;
@@ -241,10 +242,10 @@ int served_connect(served *w) {
     return dial((struct sockaddr *)&un, sizeof un);
   }
   if (address[0] == '[') {
-    ck_assert_int_eq(uv_ip6_addr("::1", atoi(colon + 1), &six), 0);
+    ck_assert_int_eq(uv_ip6_addr("::1", port, &six), 0);
     return dial((struct sockaddr *)&six, sizeof six);
   }
-  ck_assert_int_eq(uv_ip4_addr("127.0.0.1", atoi(colon + 1), &four), 0);
+  ck_assert_int_eq(uv_ip4_addr("127.0.0.1", port, &four), 0);
   return dial((struct sockaddr *)&four, sizeof four);
 }
 
