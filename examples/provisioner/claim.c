@@ -17,7 +17,8 @@ static void tell(int level, const char *event, const drone_doc *d,
 
   log_event(level, event, LS("app", d->claim.app), LS("drone", d->addr),
             LS("claim", kernel_short(d->claim.id, claim)),
-            LN("epoch", d->epoch), LN("gen", d->claim.gen), LS("why", why));
+            LN("epoch", d->epoch), LN("gen", d->claim.gen),
+            {why[0] != '\0' ? "why" : NULL, why, 0});
 }
 
 static void about(job_memory *memory, const char *claim) {
@@ -238,9 +239,10 @@ static enum claimed settle_again(worker *w, drone_doc *d) {
     return CLAIM_LOST;
   }
   (void)snprintf(d->rev, sizeof d->rev, "%s", now.rev);
-  if (strcmp(now.claim.id, d->claim.id) == 0 && now.state == DRONE_CLAIMED)
+  if (strcmp(now.claim.id, d->claim.id) == 0 &&
+      (now.state == DRONE_CLAIMED || now.state == DRONE_BOUND))
     return CLAIM_OK;
-  if (strcmp(now.claim.id, d->claim.id) == 0 && now.state != DRONE_BOUND)
+  if (strcmp(now.claim.id, d->claim.id) == 0)
     return CLAIM_LOST; /* it is being taken away again */
   if (agent_ask(w->agent, d->ctl, &state) != AGENT_OK)
     return CLAIM_LATER;

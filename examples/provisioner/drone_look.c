@@ -29,6 +29,13 @@ static int64_t give_up(worker *w, drone_doc *d) {
   log_event(LOG_WARN, "drone.dead", LS("drone", d->addr), LS("app", app),
             LS("claim", kernel_short(d->claim.id, claim)),
             LN("epoch", d->epoch), LS("why", agent_why(w->agent)));
+  if (d->state == DRONE_BOUND) {
+    d->state = DRONE_DRAINING;
+    if (store_drone(w, d, NULL) != STORED)
+      return AGAIN_MS;
+  }
+  if (app[0] != '\0' && publish_without(w, d) != STORED)
+    return AGAIN_MS;
   d->state = DRONE_DEAD;
   memset(&d->claim, 0, sizeof d->claim);
   if (store_drone(w, d, NULL) != STORED)
@@ -134,6 +141,8 @@ static int64_t take_away(worker *w, drone_doc *d, job_memory *memory) {
       view_balancers(w->k->view, &balancer, 1) != 0 &&
       began - pool_since_ms(w->k->pool, d->addr) < DRAIN_MS)
     return AGAIN_MS; /* requests that are on their way come to their end */
+  if (publish_without(w, d) != STORED)
+    return AGAIN_MS;
   switch (agent_unbind(w->agent, d, &state)) {
   case AGENT_OK:
     memory->bad_ms = 0;

@@ -148,6 +148,10 @@ enum published {
 enum published publish_live(worker *w, const drone_doc *d);
 /* Whether a claim of that gen could become live by this route. */
 bool publish_possible(const route_doc *route, int64_t gen, const char *claim);
+/* The route of its app does not have this claim, and cannot get it any more by
+   a write that has begun. To be called once the document says draining, and
+   before anything is done at the drone. STORED or STORED_LATER. */
+enum stored publish_without(worker *w, const drone_doc *d);
 /* State, code and msg with the target it has, and the app's gen and hosts. */
 enum stored publish_state(worker *w, route_doc *route, const app_doc *app,
                           enum route_state state, const char *code,

@@ -1,8 +1,12 @@
 /* The claim protocol, step 6: routes. A route says live only for a claim whose
-   drone has said so, and only while its gen is the wanted one. What makes it
-   safe against another provisioner: before a claim is taken away, the route is
-   one that this claim cannot be published in any more, so a write that began
-   before then fails for its revision. */
+   drone has said so, and only while its gen is the wanted one.
+
+   What makes that hold against another provisioner that ends the claim at the
+   same time: the writer of live reads the route, then the drone's document,
+   which must be bound, and writes over the revision it read. Whoever ends a
+   claim writes the document first (draining), then sees to it that the route
+   does not have the claim, and is written once more when it could still get it.
+   Either the one sees the document, or the other has changed the revision. */
 #include "provisioner/kernel_state.h"
 
 #include "common/log.h"
@@ -44,6 +48,23 @@ static bool is_there(const route_doc *route, const app_doc *app,
          memcmp(route->hosts, app->hosts, sizeof route->hosts) == 0;
 }
 
+/* Whether the claim is still the drone's, by its document. */
+static enum stored is_bound(worker *w, const drone_doc *d) {
+  drone_doc now;
+  enum stored stored;
+
+#ifdef PLATFORM_HOOKS
+  if (w->k->naive != 0)
+    return STORED;
+#endif
+  stored = store_read_drone(w, d->addr, &now, false);
+  if (stored != STORED)
+    return stored;
+  return now.state == DRONE_BOUND && strcmp(now.claim.id, d->claim.id) == 0
+             ? STORED
+             : STORED_MISSING;
+}
+
 /* One try. LATER: read again. */
 static enum published try_live(worker *w, const drone_doc *d, bool *again) {
   app_doc app;
@@ -65,8 +86,9 @@ static enum published try_live(worker *w, const drone_doc *d, bool *again) {
   } else if (stored == STORED_MISSING || stored == STORED_BROKEN) {
     result = PUBLISH_MOVED;
   } else if (stored == STORED) {
-    if (!publish_possible(&route, app.gen, d->claim.id)) {
-      result = PUBLISH_MOVED;
+    stored = is_bound(w, d);
+    if (stored != STORED || !publish_possible(&route, app.gen, d->claim.id)) {
+      result = stored == STORED_LATER ? PUBLISH_LATER : PUBLISH_MOVED;
     } else {
       route.gen = app.gen;
       route.state = ROUTE_LIVE;
@@ -124,4 +146,40 @@ enum stored publish_state(worker *w, route_doc *route, const app_doc *app,
             LN("gen", route->gen),
             LS("result", stored == STORED ? "written" : "not written"));
   return stored;
+}
+
+/* The targets without that claim; whether it was among them. */
+static bool take_out(route_doc *route, const char *claim) {
+  size_t i, kept = 0;
+
+  for (i = 0; i < route->to_count; i++)
+    if (strcmp(route->to[i].claim, claim) != 0)
+      route->to[kept++] = route->to[i];
+  if (kept == route->to_count)
+    return false;
+  route->to_count = kept;
+  return true;
+}
+
+enum stored publish_without(worker *w, const drone_doc *d) {
+  enum stored stored = STORED_CLASH;
+  route_doc route;
+  int i;
+
+  for (i = 0; stored == STORED_CLASH && i < TRIES; i++) {
+    stored = store_read_route(w, d->claim.app, &route);
+    if (stored != STORED)
+      return stored == STORED_LATER ? STORED_LATER : STORED;
+    if (take_out(&route, d->claim.id)) {
+      if (route.to_count == 0 &&
+          (route.state == ROUTE_LIVE || route.state == ROUTE_CRASHED))
+        stored = publish_state(w, &route, NULL, ROUTE_STARTING, "",
+                               "Its drone was lost; it moves to another.");
+      else
+        stored = store_route(w, &route);
+    } else if (publish_possible(&route, d->claim.gen, d->claim.id)) {
+      stored = store_route(w, &route);
+    }
+  }
+  return stored == STORED ? STORED : STORED_LATER;
 }

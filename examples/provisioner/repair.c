@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TRIES = 5 };
+enum { TRIES = 8 };
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -72,6 +72,22 @@ static bool is_newer_claim(const drone_doc *now, const drone_doc *judged) {
          strcmp(now->claim.id, judged->claim.id) != 0;
 }
 
+/* The claim of the document is not the drone's, or not any more: first nobody
+   may publish it. OK: done; GIVE_UP: the document was written, look again. */
+static enum claimed end_void(worker *w, drone_doc *d) {
+  if (d->claim.id[0] == '\0' || d->state == DRONE_CLAIMED)
+    return CLAIM_OK; /* what is not bound is not published */
+  if (d->state == DRONE_BOUND) {
+    enum stored stored;
+
+    d->state = DRONE_DRAINING;
+    stored = store_drone(w, d, NULL);
+    return stored == STORED || stored == STORED_CLASH ? CLAIM_GIVE_UP
+                                                      : CLAIM_LATER;
+  }
+  return publish_without(w, d) == STORED ? CLAIM_OK : CLAIM_LATER;
+}
+
 enum claimed repair_drone(worker *w, const drone_doc *judged) {
   agent_state state;
   drone_doc d, before;
@@ -87,6 +103,15 @@ enum claimed repair_drone(worker *w, const drone_doc *judged) {
     if (agent_ask(w->agent, d.ctl, &state) != AGENT_OK)
       return CLAIM_LATER;
     before = d;
+    if (strcmp(state.claim.id, d.claim.id) != 0 ||
+        strcmp(state.vm, d.vm) != 0) {
+      enum claimed ended = end_void(w, &d);
+
+      if (ended == CLAIM_LATER)
+        return CLAIM_LATER;
+      if (ended == CLAIM_GIVE_UP)
+        continue;
+    }
     if (state.claim.id[0] != '\0') {
       if (!as_held(&state, &d))
         return CLAIM_OK;

@@ -46,9 +46,11 @@ static enum stored read_doc(worker *w, docs *db, const char *id, json_t **doc) {
   }
 }
 
-/* What lies beside the document that is read was somebody's who was told yes;
-   whose drone it is the drone has decided. */
-static void delete_losers(worker *w, const char *id, const json_t *doc) {
+/* What lies beside the document that is read was somebody's who was told yes.
+   Whose drone it is the drone decides, and what a route should say whoever
+   looks next: nothing is lost with it. */
+static void delete_losers(worker *w, docs *db, const char *id,
+                          const json_t *doc) {
   const json_t *losers = json_object_get(doc, "_conflicts");
   docs_answer a;
   size_t i;
@@ -59,7 +61,7 @@ static void delete_losers(worker *w, const char *id, const json_t *doc) {
     if (rev == NULL)
       continue;
     log_event(LOG_INFO, "store.heal", LS("id", id), LS("rev", rev));
-    note(w, docs_delete(w->locks, id, rev, &a), &a);
+    note(w, docs_delete(db, id, rev, &a), &a);
   }
 }
 
@@ -74,7 +76,7 @@ enum stored store_read_drone(worker *w, const char *addr, drone_doc *out,
   if (result == STORED && !drone_doc_read(doc, out, why, sizeof why))
     result = refused(id, why);
   if (result == STORED && heal)
-    delete_losers(w, id, doc);
+    delete_losers(w, w->locks, id, doc);
   json_decref(doc);
   if (result == STORED)
     kernel_saw(w->k, out, true);
@@ -90,6 +92,8 @@ enum stored store_read_route(worker *w, const char *app, route_doc *out) {
   result = read_doc(w, w->apps, id, &doc);
   if (result == STORED && !route_doc_read(doc, out, why, sizeof why))
     result = refused(id, why);
+  if (result == STORED)
+    delete_losers(w, w->apps, id, doc);
   json_decref(doc);
   return result;
 }
