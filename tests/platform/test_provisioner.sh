@@ -2,7 +2,7 @@
 # The provisioner's API, without drones: what it takes, refuses and joins; what it
 # writes, and how seldom; with the database slow, late, or away.
 # ctest: TIMEOUT 170
-# shellcheck disable=SC2154
+# shellcheck disable=SC2016,SC2119,SC2154,SC2317
 set -u
 # shellcheck source=tests/platform/support/provisioner.sh
 . "$(dirname "${BASH_SOURCE[0]}")/support/provisioner.sh"
