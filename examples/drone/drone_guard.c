@@ -135,47 +135,45 @@ static void check_health(drone *d, http_exchange *x) {
 
 /* ---- the way to the app ---- */
 
-typedef struct passage {
-  drone *drone;
-  unsigned serial;
-} passage;
+/* An exchange carries the serial it was let in by, so that whatever comes of it
+   later is seen to be of a claim that has gone. */
+static void set_serial(http_exchange *x, const drone *d) {
+  http_exchange_set(x, (void *)(uintptr_t)d->serial);
+}
+
+static bool is_current(const http_exchange *x, const drone *d) {
+  return (uintptr_t)http_exchange_get(x) == d->serial;
+}
 
 static enum http_proxy_result on_head(http_exchange *x, const http_head *head,
                                       void *user) {
-  passage *p = user;
-
-  (void)x;
   (void)head;
-  return p->serial == p->drone->serial ? HTTP_PROXY_OK : HTTP_PROXY_REJECTED;
+  return is_current(x, user) ? HTTP_PROXY_OK : HTTP_PROXY_REJECTED;
 }
 
 static void on_failed(http_exchange *x, enum http_proxy_result result,
                       const char *why, void *user) {
-  passage *p = user;
-  drone *d = p->drone;
+  drone *d = user;
 
   log_event(LOG_INFO, "guard.failed", LN("result", result), LS("why", why));
-  if (p->serial != d->serial)
+  if (!is_current(x, d))
     answer(d, x, 421, NULL, "That claim is not held here any more.");
   else if (result == HTTP_PROXY_LATE)
     answer(d, x, 504, "late", "The app did not answer in time.");
   else if (result == HTTP_PROXY_BROKEN)
     answer(d, x, 502, "broken", "The app did not answer as HTTP wants it.");
   else if (result == HTTP_PROXY_CLIENT)
-    answer(d, x, 400, NULL, why != NULL ? why : "The request was broken off.");
+    answer(d, x, 400, NULL, why);
   else
     answer(d, x, 503, "crashed", "The app takes no connection.");
 }
 
 static void on_done(http_exchange *x, enum http_proxy_result result,
                     void *user) {
-  passage *p = user;
+  drone *d = user;
 
   (void)x;
-  metric_add(result == HTTP_PROXY_OK ? p->drone->count.passed
-                                     : p->drone->count.failed,
-             1);
-  free(p);
+  metric_add(result == HTTP_PROXY_OK ? d->count.passed : d->count.failed, 1);
 }
 
 static void pass_on(drone *d, http_exchange *x) {
@@ -188,15 +186,10 @@ static void pass_on(drone *d, http_exchange *x) {
                             .head_ms = 60 * 1000,
                             .on_head = on_head,
                             .on_failed = on_failed,
-                            .on_done = on_done};
-  passage *p = calloc(1, sizeof *p);
+                            .on_done = on_done,
+                            .user = d};
 
-  if (p == NULL) {
-    answer(d, x, 500, NULL, "No memory.");
-    return;
-  }
-  *p = (passage){d, d->serial};
-  rules.user = p;
+  set_serial(x, d);
   http_proxy(x, d->pool, &target, &rules);
 }
 
