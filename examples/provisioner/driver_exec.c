@@ -113,38 +113,43 @@ enum driver_boot exec_look(boot *b, char *why, size_t size) {
   return result;
 }
 
-/* Runs it to its end; what it said is out's. */
+typedef struct said {
+  char *data;
+  size_t len, most; /* what is beyond is dropped */
+} said;
+
+/* False: nothing was there to be read. */
+static bool listen_to(int output, said *to) {
+  char waste[512];
+  bool full = to->len == to->most;
+  ssize_t n = read(output, full ? waste : to->data + to->len,
+                   full ? sizeof waste : to->most - to->len);
+
+  if (n > 0 && !full)
+    to->len += (size_t)n;
+  return n > 0;
+}
+
+/* Runs it to its end. */
 static bool run(driver *d, const char *verb, const char *addr, const char *ctl,
-                char *out, size_t most, size_t *len, char *why, size_t size) {
+                said *to, char *why, size_t size) {
   int64_t until = mono_ms() + CALL_MS;
   int output = -1, pid, rc;
-  char waste[256];
 
-  *len = 0;
   pid = begin(d, verb, addr, ctl, &output, why, size);
   if (pid < 0)
     return false;
   do {
     struct pollfd p = {output, POLLIN, 0};
-    bool full = *len == most;
-    ssize_t n;
 
     (void)poll(&p, 1, 50);
-    n = read(output, full ? waste : out + *len,
-             full ? sizeof waste : most - *len);
-    if (n > 0 && !full)
-      *len += (size_t)n;
-    rc = n > 0 ? 1 : ended(pid, verb, why, size);
+    rc = listen_to(output, to) ? 1 : ended(pid, verb, why, size);
   } while (rc == 1 && mono_ms() < until);
   if (rc == 1) {
     end(pid);
     (void)snprintf(why, size, "%s took more than %d s", verb, CALL_MS / 1000);
   }
-  if (rc == 0) {
-    ssize_t n;
-
-    while (*len < most && (n = read(output, out + *len, most - *len)) > 0)
-      *len += (size_t)n;
+  while (rc == 0 && listen_to(output, to)) {
   }
   (void)close(output);
   return rc == 0;
@@ -152,37 +157,39 @@ static bool run(driver *d, const char *verb, const char *addr, const char *ctl,
 
 bool exec_destroy(driver *d, const char *addr, const char *ctl, char *why,
                   size_t size) {
-  char said[256];
-  size_t len;
+  char text[256];
+  said nothing = {text, 0, sizeof text};
 
-  return run(d, "destroy", addr, ctl, said, sizeof said, &len, why, size);
+  return run(d, "destroy", addr, ctl, &nothing, why, size);
 }
 
 bool exec_list(driver *d,
                void (*each)(void *ctx, const char *addr, const char *ctl),
                void *ctx, char *why, size_t size) {
-  char *said = malloc(LIST_BYTES), addr[ADDR_MOST + 1], ctl[ADDR_MOST + 1];
-  size_t len = 0, at = 0;
+  said list = {malloc(LIST_BYTES), 0, LIST_BYTES};
+  char addr[ADDR_MOST + 1], ctl[ADDR_MOST + 1];
+  size_t at = 0;
   bool ok;
 
-  if (said == NULL) {
+  if (list.data == NULL) {
     (void)snprintf(why, size, "Out of memory");
     return false;
   }
-  ok = run(d, "list", NULL, NULL, said, LIST_BYTES, &len, why, size);
-  while (ok && at < len) {
-    const char *newline = memchr(said + at, '\n', len - at);
-    size_t line = newline != NULL ? (size_t)(newline - said) - at : len - at;
+  ok = run(d, "list", NULL, NULL, &list, why, size);
+  while (ok && at < list.len) {
+    const char *line = list.data + at;
+    const char *newline = memchr(line, '\n', list.len - at);
+    size_t len = newline != NULL ? (size_t)(newline - line) : list.len - at;
 
-    if (line != 0 && !driver_line(said + at, line, addr, ctl)) {
+    if (len != 0 && !driver_line(line, len, addr, ctl)) {
       (void)snprintf(why, size, "list said \"%.*s\" and not \"ADDR CTL\"",
-                     line < 80 ? (int)line : 80, said + at);
+                     len < 80 ? (int)len : 80, line);
       ok = false;
-    } else if (line != 0) {
+    } else if (len != 0) {
       each(ctx, addr, ctl);
     }
-    at += line + 1;
+    at += len + 1;
   }
-  free(said);
+  free(list.data);
   return ok;
 }

@@ -48,10 +48,12 @@ static int64_t no_answer(worker *w, drone_doc *d, job_memory *memory) {
   int64_t now = mono_ms();
 
   if (memory->bad_ms == 0) {
+    const char *addr = d->addr, *app = d->claim.app;
+    const char *state = drone_state_name(d->state);
+
     memory->bad_ms = now;
-    log_event(LOG_WARN, "drone.no_answer", LS("drone", d->addr),
-              LS("state", drone_state_name(d->state)), LS("app", d->claim.app),
-              LS("why", agent_why(w->agent)));
+    log_event(LOG_WARN, "drone.no_answer", LS("drone", addr), LS("app", app),
+              LS("state", state), LS("why", agent_why(w->agent)));
   }
   if (now - memory->bad_ms < w->k->dead_ms || !view_is_fresh(w->k->view))
     return now - memory->bad_ms < WORSE_MS ? AGAIN_MS : WORSE_MS;

@@ -204,7 +204,7 @@ job *jobs_take(jobs *j) {
       break;
     wait_until(j, &j->changed, j->count != 0 ? j->heap[1]->due_ms : now + 1000);
   }
-  if (j->stopping) {
+  if (j->stopping || one == NULL) {
     one = NULL;
   } else {
     j->first = one->next;

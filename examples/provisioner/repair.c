@@ -55,13 +55,14 @@ static enum claimed as_free(worker *w, const agent_state *state, drone_doc *d) {
 }
 
 static void told(const drone_doc *before, const drone_doc *now) {
+  const char *addr = now->addr, *app = now->claim.app;
+  const char *was = drone_state_name(before->state);
+  const char *state = drone_state_name(now->state);
   char old[9], claim[9];
 
   log_event(
-      LOG_WARN, "repair", LS("drone", now->addr),
-      LS("was", drone_state_name(before->state)),
-      LS("state", drone_state_name(now->state)), LS("app", now->claim.app),
-      LS("old", kernel_short(before->claim.id, old)),
+      LOG_WARN, "repair", LS("drone", addr), LS("was", was), LS("state", state),
+      LS("app", app), LS("old", kernel_short(before->claim.id, old)),
       LS("claim", kernel_short(now->claim.id, claim)), LN("epoch", now->epoch));
 }
 
