@@ -74,6 +74,8 @@ static void print_live(const wait *w) {
 
   if (drone == NULL)
     drone = apps_text(to, "addr");
+  if (acks != NULL && strcmp(acks, "0/0") == 0)
+    acks = NULL; /* there is none */
   apps_print(w->run, "%s is live%s%s%s%s%s%s", w->run->operand,
              url != NULL ? " at " : "", url != NULL ? url : "",
              acks != NULL ? ", balancers " : "", acks != NULL ? acks : "",
@@ -249,9 +251,6 @@ int apps_op_wait(apps_run *run, enum apps_goal goal, const rest_reply *reply) {
                      "%s did not answer as a provisioner does.",
                      rest_url(run->rest));
   }
-  if (json_is_true(json_object_get(w.body, "coalesced")))
-    apps_progress(run, "%s: the same is under way already (%s)", run->operand,
-                  op != NULL ? op : "");
   status = apps_op_status(goal, state_of(&w), apps_text(w.body, "code"));
   if (status >= 0) {
     status = conclude(&w, status);
@@ -259,6 +258,9 @@ int apps_op_wait(apps_run *run, enum apps_goal goal, const rest_reply *reply) {
              !rest_escape(op, w.op, sizeof w.op)) {
     status = conclude_pending(&w);
   } else {
+    if (json_is_true(json_object_get(w.body, "coalesced")))
+      apps_progress(run, "%s: the same is under way already (%s)", run->operand,
+                    op);
     tell_progress(&w);
     status = wait_until_over(&w);
   }

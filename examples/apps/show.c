@@ -37,7 +37,7 @@ static void print_app(apps_run *run, const apps_row *row) {
 
   if (row->at_ms > 0)
     (void)apps_age_show(wall_ms() - row->at_ms, age, sizeof age);
-  apps_print(run, "%s is %s%s%s", run->operand, row->state,
+  apps_print(run, "%s: %s%s%s", run->operand, row->state,
              *age != '\0' ? " for " : "", age);
   print_field(run, "why", row->msg);
   print_field(run, "hosts", apps_row_hosts(row, &hosts));

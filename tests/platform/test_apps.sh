@@ -251,7 +251,7 @@ shows() { # state, code, gen, wanted, exit status
   expect "status $*" "$5" "$status"
 }
 shows live ok 3 3 0
-expect 'status: shown' 'shop is live
+expect 'status: shown' 'shop: live
   hosts    shop.example
   drone    127.1.0.2:4000, claim 01234567
   wanted   started, generation 3
@@ -271,7 +271,7 @@ script '[{"match": "GET /apps/shop", "body": {"name": "shop", "state": "starting
   "route": {"state": "live", "gen": 2, "to": []}}}]'
 run status shop
 expect 'status: behind' 3 "$status"
-expect 'status: behind, shown' 'shop is starting' "$(head -n 1 out)"
+expect 'status: behind, shown' 'shop: starting' "$(head -n 1 out)"
 script "[{\"match\": \"GET /apps\", \"body\": {\"apps\": [$(app live ok 1 1),
   {\"app\": \"new\", \"hosts\": [], \"want\": {\"state\": \"started\", \"gen\": 1}}, 7, {},
   {\"name\": \"short\", \"want\": \"started\", \"state\": \"live\", \"gen\": 3, \"hosts\": [\"a.b\"], \"drone\": \"127.1.0.4:1\"}]}},
