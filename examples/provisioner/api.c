@@ -333,10 +333,16 @@ static void on_timer_closed(uv_handle_t *handle) {
   free(a);
 }
 
-static void on_drained(void *ctx) {
+static void on_server_closed(void *ctx) {
   api *a = ctx;
 
   uv_close((uv_handle_t *)&a->timer, on_timer_closed);
+}
+
+static void on_drained(void *ctx) {
+  api *a = ctx;
+
+  http_server_close(a->server, on_server_closed, a);
 }
 
 void api_close(api *a, int64_t ms, void (*closed)(void *ctx), void *ctx) {

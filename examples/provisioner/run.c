@@ -260,7 +260,8 @@ int run(const options *o) {
   }
   log_event(LOG_INFO, "ready", LS("id", o->id), LS("api", api_address(p.api)));
   (void)uv_run(&p.loop, UV_RUN_DEFAULT);
-  (void)uv_loop_close(&p.loop);
+  if (uv_loop_close(&p.loop) != 0)
+    log_event(LOG_WARN, "loop.busy", LS("why", "something was left open"));
   metrics_free(p.metrics);
   log_event(LOG_INFO, "ended", LN("status", p.status));
   return p.status;
