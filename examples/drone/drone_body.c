@@ -10,13 +10,18 @@
 
 enum { MEMORY_LEAST_MB = 8, MEMORY_MOST_MB = 1024 * 1024, ENV_MOST = 256 };
 
-__attribute__((format(printf, 2, 3))) static bool
-wrong(drone_body *b, const char *format, ...) {
+static bool wrong(drone_body *b, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static bool wrong(drone_body *b, const char *format, ...) {
+  text t = TEXT_INIT;
   va_list args;
 
   va_start(args, format);
-  (void)vsnprintf(b->error, sizeof b->error, format, args);
+  text_vprintf(&t, format, args);
   va_end(args);
+  (void)snprintf(b->error, sizeof b->error, "%s", text_get(&t));
+  text_free(&t);
   return false;
 }
 

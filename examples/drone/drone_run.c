@@ -239,6 +239,7 @@ static bool tell_ports(life *l) {
 static bool begin(life *l) {
   drone *d = &l->d;
   const drone_record *r;
+  const char *app, *vm;
 
   d->store = drone_store_open(config_string(l->config, "dir"), l->error,
                               sizeof l->error);
@@ -255,10 +256,12 @@ static bool begin(life *l) {
   if (d->claim == NULL || !tell_ports(l))
     return false;
   r = drone_claim_record(d->claim);
+  app = r->held ? r->claim.app : "";
+  vm = r->vm;
   drone_set_echo(d);
   log_event(LOG_INFO, "ready", LS("addr", d->addr),
-            LS("ctl", http_server_address(d->ctl)), LS("vm", r->vm),
-            LS("app", r->held ? r->claim.app : ""));
+            LS("ctl", http_server_address(d->ctl)), LS("vm", vm),
+            LS("app", app));
   if (r->command != NULL)
     drone_app_run(d->app, r);
   return true;
