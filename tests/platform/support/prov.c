@@ -6,7 +6,6 @@
 #include "support/timing.h"
 #include <check.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,23 +17,25 @@ struct prov {
   uv_async_t end;
   pthread_t thread;
   view *view;
-  _Atomic(kernel *) kernel;
+  pthread_mutex_t lock; /* of kernel, for the loop's thread */
+  kernel *kernel;
   tick *tick;
   metrics *metrics;
 };
 
 static void on_change(void *ctx, const char *id) {
   prov *p = ctx;
-  kernel *k = p->kernel;
 
-  if (k == NULL)
-    return;
-  if (strncmp(id, "drone:", 6) == 0)
-    kernel_look_drone(k, id + 6);
+  (void)pthread_mutex_lock(&p->lock);
+  if (p->kernel == NULL)
+    ; /* not yet, or not any more */
+  else if (strncmp(id, "drone:", 6) == 0)
+    kernel_look_drone(p->kernel, id + 6);
   else if (strncmp(id, "app:", 4) == 0)
-    kernel_look(k, id + 4);
+    kernel_look(p->kernel, id + 4);
   else if (strncmp(id, "route:", 6) == 0)
-    kernel_look(k, id + 6);
+    kernel_look(p->kernel, id + 6);
+  (void)pthread_mutex_unlock(&p->lock);
 }
 
 static void on_end(uv_async_t *async) {
@@ -66,6 +67,7 @@ prov *prov_start(const char *couch, const char *self,
     config = *given;
   ck_assert_msg(init_databases(couch, "apps", "locks", error, sizeof error),
                 "%s", error);
+  (void)pthread_mutex_init(&p->lock, NULL);
   ck_assert_int_eq(uv_loop_init(&p->loop), 0);
   ck_assert_int_eq(uv_async_init(&p->loop, &p->end, on_end), 0);
   p->end.data = p;
@@ -98,11 +100,14 @@ prov *prov_start(const char *couch, const char *self,
 void prov_stop(prov *p) {
   kernel *k = p->kernel;
 
+  (void)pthread_mutex_lock(&p->lock);
   p->kernel = NULL;
+  (void)pthread_mutex_unlock(&p->lock);
+  kernel_stop(k, 5000);
   (void)uv_async_send(&p->end);
   (void)pthread_join(p->thread, NULL);
-  kernel_stop(k, 5000);
   tick_stop(p->tick);
+  (void)pthread_mutex_destroy(&p->lock);
   (void)uv_loop_close(&p->loop);
   metrics_free(p->metrics);
   free(p);
