@@ -120,13 +120,13 @@ static enum http_proxy_result result_of(int error) {
   }
 }
 
+/* Not twice: the second link is not one that was kept. */
 void pass_no_answer(http_pass *p, const char *why) {
-  if (!p->link->kept || p->retried || p->held.len != 0 || p->informs != 0 ||
-      p->body_begun || !(p->repeatable || p->has_body)) {
+  if (!p->link->kept || p->held.len != 0 || p->informs != 0 || p->body_begun ||
+      !(p->repeatable || p->has_body)) {
     pass_fail(p, HTTP_PROXY_BROKEN, why);
     return;
   }
-  p->retried = true;
   http_link_close(p->link);
   p->link = NULL;
   start(p, true);

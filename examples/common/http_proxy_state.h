@@ -38,7 +38,6 @@ struct http_pass {
   bool reading;   /* the body is asked for */
   bool body_begun, body_done;
   bool upgrades; /* asks for a websocket */
-  bool retried;
   bool client_paused;
   size_t client_waits; /* bytes, when last looked */
 

@@ -52,6 +52,8 @@ static const answer answers[] = {
      "Content-Length: 5", "Transfer-Encoding: chunked", "hello", false},
     {"HEAD with a length", OK(5, ""), CFT_KEEP, "HEAD", "1.1",
      "Content-Length: 5", "Transfer-Encoding: chunked", "", true},
+    {"HEAD with a length of 0", OK(0, ""), CFT_KEEP, "HEAD", "1.1",
+     "Content-Length: 0", "Transfer-Encoding: chunked", "", true},
     {"HEAD, chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
      CFT_KEEP, "HEAD", "1.1", "X-Set: here", "Content-Length: 0", "", true},
     {"HEAD of nothing said", "HTTP/1.1 200 OK\r\nX-A: b\r\n\r\n", CFT_KEEP,

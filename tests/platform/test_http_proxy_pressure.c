@@ -42,14 +42,25 @@ static void fill(char *block, size_t number) {
     block[i] = (char)(number * 13 + i * 7 + i / 251);
 }
 
+#define ASK_TUNNEL                                                             \
+  "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"                       \
+  "Upgrade: websocket\r\n\r\n"
+#define TUNNEL                                                                 \
+  "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"                \
+  "Upgrade: websocket\r\n\r\n"
+
+/* In a body, or in a websocket. */
 static void on_fast(cft_conn *conn, void *user) {
   static char block[BLOCK];
   run *r = user;
   text in = TEXT_INIT;
 
   if (read_word(conn, &in, "\r\n\r\n") &&
-      cft_conn_sendf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n",
-                     TOTAL)) {
+      (strstr(in.data, "websocket") != NULL
+           ? cft_conn_sendf(conn, TUNNEL)
+           : cft_conn_sendf(conn,
+                            "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n",
+                            TOTAL))) {
     for (size_t i = 0; i < TOTAL / BLOCK; i++) {
       fill(block, i);
       if (!cft_conn_send(conn, block, BLOCK))
@@ -79,7 +90,7 @@ START_TEST(test_proxy_a_slow_client_stops_a_fast_server) {
 
   begin(&r, (front_config){0}, on_fast);
   before = resident();
-  ck_assert(cft_client_send(&r.c, GET));
+  ck_assert(cft_client_send(&r.c, _i == 0 ? GET : ASK_TUNNEL));
   ck_assert(cft_until(is_stuck, &s, WAIT_MS));
   ck_assert_uint_lt(s.before, TOTAL);
   ck_assert_int_lt(resident() - before, BOUND);
@@ -93,7 +104,8 @@ START_TEST(test_proxy_a_slow_client_stops_a_fast_server) {
     ck_assert_msg(memcmp(block, wanted, BLOCK) == 0, "block %zu", i);
   }
   ck_assert_int_lt(resident() - before, BOUND);
-  ck_assert(front_wait(r.f, HTTP_PROXY_OK, 1));
+  if (_i == 0)
+    ck_assert(front_wait(r.f, HTTP_PROXY_OK, 1));
   finish(&r);
 }
 END_TEST
@@ -109,7 +121,8 @@ static void on_slow(cft_conn *conn, void *user) {
 
   while (*end != '\0' && cft_conn_read(conn, &byte, 1, &got) && got != 0)
     end = byte == *end ? end + 1 : byte == '\r' ? "\n\r\n" : "\r\n\r\n";
-  if (!wait_step(conn, r, 1))
+  if ((r->script != NULL && !cft_conn_send(conn, TUNNEL, strlen(TUNNEL))) ||
+      !wait_step(conn, r, 1))
     return;
   while (ok && number < TOTAL / BLOCK &&
          cft_conn_read(conn, block + have, BLOCK - have, &got) && got != 0) {
@@ -130,14 +143,17 @@ START_TEST(test_proxy_a_slow_server_stops_a_fast_client) {
   long before;
   size_t sent = 0;
   int64_t since_ms = cft_now_ms();
-  char head[128];
+  char head[256];
 
+  r.script = _i == 0 ? NULL : "websocket";
   begin(&r, (front_config){0}, on_slow);
   before = resident();
   (void)snprintf(head, sizeof head,
                  "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n",
                  TOTAL);
-  ck_assert(cft_client_send(&r.c, head));
+  ck_assert(cft_client_send(&r.c, _i == 0 ? head : ASK_TUNNEL));
+  if (_i != 0)
+    ck_assert(cft_client_until(&r.c, "\r\n\r\n", WAIT_MS));
   while (sent < TOTAL) {
     size_t at = sent % BLOCK;
     ssize_t n;
@@ -168,8 +184,8 @@ int main(void) {
   Suite *suite = suite_create("http_proxy_pressure");
   TCase *tc = tcase_create("http_proxy_pressure");
 
-  tcase_add_test(tc, test_proxy_a_slow_client_stops_a_fast_server);
-  tcase_add_test(tc, test_proxy_a_slow_server_stops_a_fast_client);
+  tcase_add_loop_test(tc, test_proxy_a_slow_client_stops_a_fast_server, 0, 2);
+  tcase_add_loop_test(tc, test_proxy_a_slow_server_stops_a_fast_client, 0, 2);
   suite_add_tcase(suite, tc);
   return cft_run(suite);
 }
