@@ -25,10 +25,14 @@
 static int try_bind(int port) {
   struct sockaddr_in a;
   socklen_t len = sizeof a;
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), got = 0;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), got = 0, on = 1;
 
   if (fd < 0)
     return 0;
+  /* What a last run's connections have left at a port is no hindrance; somebody
+     who listens there is. */
+  if (port != 0)
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   memset(&a, 0, sizeof a);
   a.sin_family = AF_INET;
   a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -246,6 +246,31 @@ const tests = {
     assert.notStrictEqual(s.app.state, 'running');
     assert.strictEqual((await d.visit(claim)).status, 503);
     await new Promise(done => thief.close(done));
+    await d.unbind(claim);
+    await d.bind(claim, 2);
+    await d.run(claim, app('r.end(process.env.PORT); process.exit(1)'));
+    for (let n = 0; n < 2; n++) { // the range's only port, again and again
+      await d.becomes('running');
+      await d.visit(claim);
+      await until('it has ended', async () =>
+          (await d.state()).app.restarts > n);
+    }
+    assert.strictEqual((await d.becomes('running')).app.restarts, 2);
+  },
+
+  async 'an app that prints without end'() {
+    const d = await new Drone('flood').start();
+    const claim = hex();
+    await d.bind(claim);
+    await d.run(claim, 'exec yes');
+    await until('it prints', async () =>
+        (await d.agent('GET', '/log?bytes=100')).body.endsWith('y\n'));
+    for (let n = 0; n < 20; n++) {
+      const began = Date.now();
+      await d.state();
+      assert(Date.now() - began < 2000, 'the agent answers meanwhile');
+    }
+    assert.strictEqual((await d.unbind(claim)).status, 200);
   },
 
   async 'a unix socket in place of a port'() {
