@@ -69,17 +69,18 @@ static void clean(char *sentence) {
 
 void answer_error(call *c, int status, const char *code, int64_t retry_ms,
                   const char *format, ...) {
-  char sentence[512];
+  text sentence = TEXT_INIT;
   va_list args;
+  json_t *body;
 
   va_start(args, format);
-  (void)vsnprintf(sentence, sizeof sentence, format, args);
+  text_vprintf(&sentence, format, args);
   va_end(args);
-  clean(sentence);
-  answer(c, status,
-         json_pack("{s:s%, s:s}", "error", sentence, strlen(sentence), "code",
-                   code),
-         retry_ms);
+  if (sentence.data != NULL)
+    clean(sentence.data);
+  body = json_pack("{s:s, s:s}", "error", text_get(&sentence), "code", code);
+  text_free(&sentence);
+  answer(c, status, body, retry_ms);
 }
 
 void answer_text(call *c, int status, const char *type, const text *body) {
