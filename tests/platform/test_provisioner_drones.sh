@@ -152,6 +152,42 @@ ask b POST /apps/bad "$(site good)"
 ask b POST /apps/bad/start
 live b bad.2
 expect 'mended' good "$(visit bad)"
+
+# ---- the same by the command ----
+
+if [ -x "$CFT_PLATFORM/apps" ]; then
+  mkdir -m 0700 run
+  apps() {
+    XDG_RUNTIME_DIR=$work/run HOME=$work timeout 100 "$CFT_PLATFORM/apps" \
+      --server "${api[b]}" --token-file "$work/token" "$@" >out 2>err
+    status=$?
+  }
+  apps create tool --command \
+    'echo tool >index.html; exec python3 -m http.server $PORT --bind 127.0.0.1'
+  expect 'apps create' 0 "$status"
+  apps start tool
+  expect "apps start, $(cat err)" 0 "$status"
+  expect_match 'apps start: said' 'tool is live at http://tool.localhost/*' \
+    "$(cat out)"
+  ask b GET /apps/tool
+  take_place
+  expect 'visited' tool "$(visit tool)"
+  apps logs tool
+  expect_match 'apps logs' '*GET /index.html*' "$(cat out)"
+  apps maintenance api
+  expect 'apps maintenance' 0 "$status"
+  await 'maintenance is seen' '*"mode":"api"*' b GET /maintenance
+  apps stop tool
+  expect 'apps stop, in maintenance' 6 "$status"
+  expect 'visited all the same' tool "$(visit tool)"
+  apps maintenance off
+  await 'and over' '*"mode":"off"*' b GET /maintenance
+  apps stop tool
+  expect "apps stop, $(cat err)" 0 "$status"
+  apps destroy tool
+  expect "apps destroy, $(cat err)" 0 "$status"
+fi
+
 grep -q 't0ken' ./*.log drones/*/log && fail 'a token is in a log'
 prov_end b
 expect 'b has ended' 0 "$status"
