@@ -44,19 +44,19 @@ static int try_bind(int port) {
   return got;
 }
 
-int drone_port_pick(int low, int high, int not ) {
+int drone_port_pick(int low, int high, int last) {
   int tries, port, got;
 
   if (low == 0) {
     for (tries = 0; tries < 16; tries++)
-      if ((got = try_bind(0)) != not )
+      if ((got = try_bind(0)) != last)
         return got;
     return 0;
   }
   /* On from the last one, so that a port rests before it is used again. */
-  port = not >= low && not < high ? not +1 : low;
+  port = last >= low && last < high ? last + 1 : low;
   for (tries = 0; tries <= high - low; tries++) {
-    if (port != not &&(got = try_bind(port)) != 0)
+    if ((got = try_bind(port)) != 0)
       return got;
     port = port < high ? port + 1 : low;
   }

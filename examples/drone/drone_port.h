@@ -10,8 +10,9 @@
 #include <uv.h>
 
 /* A port of 127.0.0.1 that nobody has: of low..high, or with 0 the system's
-   choice. not: one to leave out. 0: none, errno. */
-int drone_port_pick(int low, int high, int not );
+   choice. last: the one that was used last, which is taken only when there is
+   no other. 0: none, errno. */
+int drone_port_pick(int low, int high, int last);
 
 /* Whether a process that descends from root listens on that port. false also
    when another does; true when the kernel does not tell who. */
