@@ -16,6 +16,7 @@ api_start
 
 "$apps" start slow --quiet --timeout 60s &
 first=$!
+strays+=("$first")
 disown
 is_asked() { [ "$(asked "$1")" -ge 1 ]; }
 wait_until is_asked 'GET /ops/slow.1'

@@ -3,6 +3,7 @@
 #include "common/rest.h"
 
 #include "support/peer.h"
+#include "support/tunnel.h"
 #include "support/unit.h"
 
 #include <arpa/inet.h>
@@ -319,6 +320,29 @@ START_TEST(test_rest_text_is_taken_as_it_is) {
 }
 END_TEST
 
+/* Who it is must be known before anything is said to him. */
+START_TEST(test_rest_a_certificate_nobody_knows_gets_no_token) {
+  static const cft_step step = {.send = JSON_ANSWER("200 OK", "", "2", "{}"),
+                                .times = CFT_FOREVER};
+  cft_peer *peer = cft_peer_script(NULL, &step, 1);
+  cft_tunnel *tunnel = cft_tunnel_start(cft_peer_port(peer));
+  rest_reply reply;
+  char url[64];
+  rest *r;
+
+  (void)snprintf(url, sizeof url, "https://127.0.0.1:%u",
+                 (unsigned)cft_tunnel_port(tunnel));
+  r = rest_to(url, "s3cret");
+  ck_assert_int_eq(rest_call(r, "PUT", "/", NULL, &reply), 0);
+  ck_assert(!reply.in_doubt);
+  ck_assert_msg(strstr(reply.error, "certificate") != NULL, "%s", reply.error);
+  ck_assert_uint_eq(cft_peer_count(peer, CFT_ANY), 0);
+  rest_free(r);
+  cft_tunnel_stop(tunnel);
+  cft_peer_free(peer);
+}
+END_TEST
+
 START_TEST(test_rest_follows_no_redirect_and_no_proxy) {
   static const cft_step step = {
       .send = "HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n"
@@ -403,6 +427,7 @@ int main(void) {
   tcase_add_test(t, test_rest_no_write_is_sent_twice);
   tcase_add_test(t, test_rest_takes_no_more_than_it_was_told_to);
   tcase_add_test(t, test_rest_text_is_taken_as_it_is);
+  tcase_add_test(t, test_rest_a_certificate_nobody_knows_gets_no_token);
   tcase_add_test(t, test_rest_follows_no_redirect_and_no_proxy);
   tcase_add_test(t, test_rest_children_do_not_inherit_connections);
   tcase_add_test(t, test_rest_escapes_one_segment);

@@ -25,7 +25,7 @@ unset XDG_CONFIG_HOME
 
 clean_up() {
   local status=$? pid
-  for pid in $API_PID $SIM_PID $(jobs -p); do
+  for pid in $API_PID $SIM_PID "${strays[@]}" $(jobs -p); do
     kill -KILL "$pid" 2>/dev/null
   done
   cd /
@@ -33,6 +33,7 @@ clean_up() {
   return "$status"
 }
 SIM_PID=
+strays=() # processes that the shell does not know any more
 trap clean_up EXIT
 
 fail() {
