@@ -44,15 +44,17 @@ bool view_is_synced(const view *v);
    or scaled down otherwise. */
 bool view_is_fresh(const view *v);
 int64_t view_tick_age_ms(const view *v); /* INT64_MAX: none came back yet */
+/* out->doc is a copy: app_doc_free. */
 bool view_app(view *v, const char *name, app_doc *out);
 /* In step, and there is no document of that app: not even one that cannot be
    read, for which view_app is false, too, when it never could be. */
 bool view_app_is_gone(view *v, const char *app);
 bool view_route(view *v, const char *app, route_doc *out);
 bool view_drone(view *v, const char *addr, drone_doc *out);
-/* each returns false to stop; what it gets is borrowed until then. Of a
-   document that cannot be read the revision before it is shown, if that could;
-   else it is passed over. Either is told once in the log. */
+/* each returns false to stop; what it gets is borrowed until then, and app->doc
+   is only to be read: not even json_incref. Of a document that cannot be read
+   the revision before it is shown, if that could; else it is passed over.
+   Either is told once in the log. */
 void view_each_app(view *v, bool (*each)(void *ctx, app_doc *app), void *ctx);
 void view_each_route(view *v, bool (*each)(void *ctx, const route_doc *route),
                      void *ctx);

@@ -36,18 +36,19 @@ static bool finish(const reading *r) {
   return found;
 }
 
-/* The document is shared, by jansson's counter, which is atomic: nobody changes
-   what the view has. */
-static void share(const app_doc *from, app_doc *to) {
+/* A copy: jansson's counters of references cannot be changed by two threads
+   without a race. */
+static bool copy(const app_doc *from, app_doc *to) {
   *to = *from;
-  to->doc = json_incref(from->doc);
+  to->doc = json_deep_copy(from->doc);
+  return to->doc != NULL;
 }
 
 bool view_app(view *v, const char *name, app_doc *out) {
   reading r = look_up(v, VIEW_APPS, "app:", name, VALUE_APP);
 
-  if (r.value != NULL)
-    share(&r.value->as.app, out);
+  if (r.value != NULL && !copy(&r.value->as.app, out))
+    r.value = NULL;
   return finish(&r);
 }
 
@@ -133,13 +134,9 @@ static void walk_all(view *v, int database, const char *from, const char *to,
 }
 
 static bool each_app(walk *w, const view_value *value) {
-  app_doc app;
-  bool more;
+  app_doc app = value->as.app;
 
-  share(&value->as.app, &app);
-  more = w->to.app(w->ctx, &app);
-  app_doc_free(&app);
-  return more;
+  return w->to.app(w->ctx, &app);
 }
 
 static bool each_route(walk *w, const view_value *value) {
