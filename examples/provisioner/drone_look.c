@@ -55,6 +55,8 @@ static int64_t no_answer(worker *w, drone_doc *d, job_memory *memory) {
     log_event(LOG_WARN, "drone.no_answer", LS("drone", addr), LS("app", app),
               LS("state", state), LS("why", agent_why(w->agent)));
   }
+  if (d->state == DRONE_BOOTING) /* the scaler's to give up */
+    return now - memory->bad_ms < WORSE_MS ? AGAIN_MS : WORSE_MS;
   if (now - memory->bad_ms < w->k->dead_ms || !view_is_fresh(w->k->view))
     return now - memory->bad_ms < WORSE_MS ? AGAIN_MS : WORSE_MS;
   return give_up(w, d);

@@ -155,6 +155,7 @@ static void *keep(void *ctx) {
     if (!view_is_synced(k->view))
       continue;
     view_each_drone(k->view, keep_drone, k);
+    k->seen_all = true;
     view_each_app(k->view, keep_app, k);
     view_each_route(k->view, keep_route, k);
     pool_each(k->pool, keep_known, k);
@@ -188,6 +189,7 @@ static bool take_config(kernel *k, const kernel_config *config) {
   c->driver_path = own(k, config->driver_path, NULL);
   c->driver_dir = own(k, config->driver_dir, NULL);
   c->driver_token_file = own(k, config->driver_token_file, NULL);
+  c->driver_user = own(k, config->driver_user, NULL);
   if (c->workers == 0)
     c->workers = WORKERS;
   if (c->workers > WORKERS_MOST)

@@ -13,6 +13,7 @@
 #include "provisioner/load.h"
 #include "provisioner/pool.h"
 #include <pthread.h>
+#include <stdatomic.h>
 
 typedef struct scaler scaler;
 
@@ -54,6 +55,7 @@ struct kernel {
   size_t worker_count;
   pthread_t keeper; /* looks at everything from time to time */
   bool keeping;
+  atomic_bool seen_all; /* every drone there is was put into the pool once */
 #ifdef PLATFORM_HOOKS
   unsigned naive;
   char failpoint[16];

@@ -18,7 +18,7 @@ enum {
   THINK_MS = 1000,
   LIST_MS = 60000,
   SURPLUS_MS = 300000,
-  UNANSWERED_MS = 60000, /* a document that says booting, and nobody answers */
+  UNANSWERED_MS = 120000, /* a document that says booting, and nobody answers */
   RATE_SECONDS = 60,
   BOOTS = 32,  /* remembered */
   AT_ONCE = 8, /* boots of the driver's side by side */
@@ -97,9 +97,12 @@ static int64_t boot_p95(const scaler *s) {
   return sorted[(count * 95 + 99) / 100 - 1];
 }
 
+/* Several that fail side by side fail for one reason: they count once. */
 static void boot_failed(scaler *s, const char *why) {
-  s->failures++;
-  s->not_before_ms = mono_ms() + scaler_backoff_ms(s->failures);
+  if (mono_ms() >= s->not_before_ms) {
+    s->failures++;
+    s->not_before_ms = mono_ms() + scaler_backoff_ms(s->failures);
+  }
   metric_add(s->k->m.boot_failures, 1);
   log_event(LOG_ERROR, "boot.failed", LS("why", why),
             LN("again_ms", scaler_backoff_ms(s->failures)));
@@ -285,7 +288,10 @@ static void think(scaler *s) {
   int64_t ms = mono_ms();
   scaler_now now;
 
-  if (!view_is_synced(s->k->view) || !view_is_mine(s->k->view, "scaler"))
+  /* Before all drones were looked at once, it would make more for each start of
+     the program. */
+  if (!s->k->seen_all || !view_is_synced(s->k->view) ||
+      !view_is_mine(s->k->view, "scaler"))
     return;
   if (s->listed_ms == 0 || ms - s->listed_ms > LIST_MS) {
     s->listed_ms = ms;
@@ -317,7 +323,8 @@ static void *run(void *ctx) {
 
 scaler *scaler_start(kernel *k, char *error, size_t error_size) {
   driver_config config = {k->config.driver, k->config.driver_path,
-                          k->config.driver_dir, k->config.driver_token_file};
+                          k->config.driver_dir, k->config.driver_token_file,
+                          k->config.driver_user};
   scaler *s = calloc(1, sizeof *s);
   rest_config database;
 

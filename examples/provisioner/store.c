@@ -20,6 +20,12 @@ static void note(worker *w, enum docs_result result, const docs_answer *a) {
     metric_add(k->m.unknown, 1);
 }
 
+/* What cannot be read the view has told once. */
+static enum stored unreadable(const char *id, const char *what) {
+  log_event(LOG_DEBUG, "store.unreadable", LS("id", id), LS("why", what));
+  return STORED_BROKEN;
+}
+
 static enum stored refused(const char *id, const char *what) {
   log_event(LOG_ERROR, "store.refused", LS("id", id), LS("why", what));
   return STORED_BROKEN;
@@ -74,7 +80,7 @@ enum stored store_read_drone(worker *w, const char *addr, drone_doc *out,
   (void)snprintf(id, sizeof id, "drone:%s", addr);
   result = read_doc(w, w->locks, id, &doc);
   if (result == STORED && !drone_doc_read(doc, out, why, sizeof why))
-    result = refused(id, why);
+    result = unreadable(id, why);
   if (result == STORED && heal)
     delete_losers(w, w->locks, id, doc);
   json_decref(doc);
@@ -91,7 +97,7 @@ enum stored store_read_route(worker *w, const char *app, route_doc *out) {
   (void)snprintf(id, sizeof id, "route:%s", app);
   result = read_doc(w, w->apps, id, &doc);
   if (result == STORED && !route_doc_read(doc, out, why, sizeof why))
-    result = refused(id, why);
+    result = unreadable(id, why);
   if (result == STORED)
     delete_losers(w, w->apps, id, doc);
   json_decref(doc);
@@ -106,7 +112,7 @@ enum stored store_read_app(worker *w, const char *app, app_doc *out) {
   (void)snprintf(id, sizeof id, "app:%s", app);
   result = read_doc(w, w->apps, id, &doc);
   if (result == STORED && !app_doc_read(doc, out, why, sizeof why))
-    result = refused(id, why);
+    result = unreadable(id, why);
   json_decref(doc);
   return result;
 }
