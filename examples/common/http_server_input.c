@@ -122,6 +122,8 @@ static bool discard(http_conn *c, const char *data, size_t len, size_t *used) {
   const char *why;
   http_str piece;
 
+  if (!c->keep) /* then nobody needs to know where it ends */
+    x->body.done = true;
   if (!x->body.done &&
       !http_body_next(&x->body, data, len, used, &piece, &why)) {
     c->keep = false;
