@@ -131,6 +131,46 @@ static bool take_last(look *l, drone_doc *d) {
 }
 #endif
 
+/* The drone that has an older gen of the app, and serves it. */
+static drone_doc *own_drone(look *l) {
+  size_t i;
+
+  for (i = 0; i < l->drone_count; i++)
+    if (l->drones[i].state == DRONE_BOUND &&
+        l->drones[i].claim.gen < l->app.gen && look_points_to(l, &l->drones[i]))
+      return &l->drones[i];
+  return NULL;
+}
+
+/* No other drone became free for long enough: the app's own is taken from its
+   older gen for the new one. It does not answer meanwhile, but otherwise would
+   hold for ever what it waits for. The drone is claimed again as it becomes
+   free, so that nobody else gets it. */
+static int64_t reuse(look *l, drone_doc *d) {
+  worker *w = l->w;
+  agent_state state;
+  enum claimed c;
+
+  l->route.to_count = 0;
+  if (publish_state(w, &l->route, &l->app, ROUTE_QUEUED, "capacity",
+                    "All drones are taken; its own is made free for it.") !=
+      STORED)
+    return SOON_MS;
+  d->state = DRONE_DRAINING;
+  if (store_drone(w, d, NULL) != STORED || publish_without(w, d) != STORED ||
+      agent_unbind(w->agent, d, &state) != AGENT_OK ||
+      (state.app[0] != '\0' && strcmp(state.app, "none") != 0))
+    return STEP_MS; /* whoever looks at the drone goes on with it */
+  memcpy(d->vm, state.vm, sizeof d->vm);
+  if (state.fence > d->epoch)
+    d->epoch = state.fence;
+  c = claim_take(w, l->memory, &l->app, d);
+  if (c != CLAIM_OK)
+    return SOON_MS;
+  pool_leave(w->k->pool, l->app.name);
+  return advance(l, d);
+}
+
 /* None is free. What is still pointed to may have come back meanwhile. */
 static int64_t queue(look *l) {
   kernel *k = l->w->k;
@@ -144,6 +184,11 @@ static int64_t queue(look *l) {
   }
   scaler_ask(k->scaler);
   l->memory->checked_ms = mono_ms();
+  d = own_drone(l);
+  if (d != NULL && is_starting(l) &&
+      mono_ms() - l->memory->whole_ms >
+          (scaler_may_grow(k->scaler) ? GROW_MS : k->app_every_ms))
+    return reuse(l, d);
   if (!route_becomes(l, ROUTE_QUEUED, "capacity",
                      "All drones are taken; it starts when one is free."))
     return SOON_MS;

@@ -9,7 +9,8 @@ enum {
   AT_ONCE_MS = 1,
   SOON_MS = 150,
   STEP_MS = 500,
-  QUEUE_MS = 3000
+  QUEUE_MS = 3000,
+  GROW_MS = 300000 /* a drone that may yet be made is waited for */
 };
 
 typedef struct look {

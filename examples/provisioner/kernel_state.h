@@ -186,6 +186,7 @@ scaler *scaler_start(kernel *k, char *error, size_t error_size);
 void scaler_stop(scaler *s);
 void scaler_ask(scaler *s);      /* somebody waits for a drone */
 void scaler_accepted(scaler *s); /* a start was accepted */
+bool scaler_may_grow(scaler *s); /* there may be more drones than there are */
 /* The machine behind a drone that does not answer; true: it is no more, or
    there is nobody who could. Blocks. */
 bool scaler_destroy(scaler *s, const drone_doc *d);

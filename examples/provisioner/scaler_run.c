@@ -64,6 +64,16 @@ void scaler_accepted(scaler *s) {
   s->accepted[second % RATE_SECONDS]++;
 }
 
+bool scaler_may_grow(scaler *s) {
+  pool_counts counts;
+
+  if (!driver_makes(s->driver))
+    return false;
+  pool_count(s->k->pool, &counts);
+  return counts.all - counts.of[DRONE_DEAD] < s->k->config.drones_most ||
+         counts.of[DRONE_BOOTING] != 0;
+}
+
 bool scaler_destroy(scaler *s, const drone_doc *d) {
   char why[400] = "";
   bool gone = driver_destroy(s->driver, d->addr, d->ctl, why, sizeof why);

@@ -182,6 +182,27 @@ START_TEST(test_kernel_without_a_free_drone_apps_wait_in_line) {
 }
 END_TEST
 
+START_TEST(test_kernel_without_another_drone_its_own_is_used_again) {
+  char old[CLAIM_LEN + 1];
+  route_doc r;
+
+  open_world(1);
+  store_want(&db, "blog", "started", 1);
+  store_await(&db, "blog", 1, ROUTE_LIVE, &r);
+  memcpy(old, r.to[0].claim, sizeof old);
+  store_want(&db, "blog", "started", 2);
+  /* The old one serves while it is waited for another. */
+  store_await(&db, "blog", 2, ROUTE_QUEUED, &r);
+  ck_assert_uint_eq(r.to_count, 1);
+  ck_assert_str_eq(r.to[0].claim, old);
+  store_await(&db, "blog", 2, ROUTE_LIVE, &r);
+  ck_assert_str_ne(r.to[0].claim, old);
+  (void)served("blog", &r);
+  ck_assert_uint_eq(kernel_position(prov_kernel(p1), "blog"), 0);
+  close_world();
+}
+END_TEST
+
 START_TEST(test_kernel_lost_answers_of_the_agent_change_nothing) {
   static const char *const paths[] = {"/bind", "/start", "/unbind"};
   route_doc r;
@@ -377,6 +398,7 @@ int main(void) {
   tcase_add_test(tc, test_kernel_forced_it_moves_within_its_gen);
   tcase_add_test(tc, test_kernel_a_failed_start_leaves_the_old_one_serving);
   tcase_add_test(tc, test_kernel_without_a_free_drone_apps_wait_in_line);
+  tcase_add_test(tc, test_kernel_without_another_drone_its_own_is_used_again);
   tcase_add_loop_test(tc, test_kernel_lost_answers_of_the_agent_change_nothing,
                       0, 3);
   tcase_add_loop_test(tc, test_kernel_whatever_the_database_does_one_drone_each,
