@@ -330,6 +330,7 @@ int drone_run(int argc, char **argv) {
     (void)fprintf(stderr, "drone: %s\n", l.error);
     status = 2;
   } else {
+    drone_setup_files();
     log_open("drone", log_level_of(config_string(l.config, "log-level")));
     /* Read before root is given up, so the apps' user need not read it. */
     l.d.token = config_secret(config_string(l.config, "token-file"), l.error,

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -112,6 +113,15 @@ static bool hand_over(const char *dir, const struct passwd *user) {
   if (fd >= 0)
     (void)close(fd);
   return well;
+}
+
+void drone_setup_files(void) {
+  struct rlimit files;
+
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+    return;
+  files.rlim_cur = files.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
 bool drone_setup_user(const config *c, char *error, size_t error_size) {

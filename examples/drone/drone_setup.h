@@ -16,4 +16,7 @@ bool drone_setup_app(const config *c, drone_app_config *app, char *error,
    the directory, or stays root by --as-root; false with a sentence. */
 bool drone_setup_user(const config *c, char *error, size_t error_size);
 
+/* As many descriptors as are allowed: each visitor takes two. */
+void drone_setup_files(void);
+
 #endif

@@ -99,9 +99,12 @@ class Drone {
       words.push('--as-root');
     const out = fs.openSync(this.log, 'a');
     fs.rmSync(this.ports, {force: true});
-    this.child = spawn(path.join(programs, hooked ? 'drone_hooked' : 'drone'),
-                       words, {stdio: ['ignore', out, out],
-                               env: {...process.env, ...env}});
+    const program = path.join(programs, hooked ? 'drone_hooked' : 'drone');
+    // A test that is killed leaves no drone behind.
+    const mortal = fs.existsSync('/usr/bin/setpriv')
+        ? ['/usr/bin/setpriv', '--pdeathsig', 'KILL', program] : [program];
+    this.child = spawn(mortal[0], [...mortal.slice(1), ...words], {
+      stdio: ['ignore', out, out], env: {...process.env, ...env}});
     fs.closeSync(out);
     this.ended = new Promise(done => this.child.on(
         'exit', (code, signal) => done({code, signal})));
