@@ -53,6 +53,8 @@ void front_client(const front *f, cft_client *c);
    ended before, or what came is no answer. method decides whether there is a
    body. */
 char *front_ask(cft_client *c, const char *method, const char *request);
+/* The same for what has come, or comes, from there on. */
+char *front_rest(cft_client *c, size_t from, const char *method);
 /* Whether the head in data has the field, as "Name: value". */
 bool front_has(const char *data, const char *field);
 int front_status(const char *data); /* 0: none */

@@ -114,20 +114,20 @@ static char *rest_of(cft_client *c, size_t at) {
   return body;
 }
 
-char *front_ask(cft_client *c, const char *method, const char *request) {
-  const char *length;
-  size_t at;
+char *front_rest(cft_client *c, size_t from, const char *method) {
+  const char *length, *head;
+  size_t at = behind(c, from, "\r\n\r\n");
   int status;
 
-  cft_client_reset(c);
-  if (!cft_client_send(c, request) || (at = behind(c, 0, "\r\n\r\n")) == 0)
+  if (at == 0)
     return NULL;
-  status = front_status(c->data);
+  head = c->data + from;
+  status = front_status(head);
   if (strcmp(method, "HEAD") == 0 || status == 204 || status == 304)
     return rest_of(c, at);
-  if (front_has(c->data, "Transfer-Encoding: chunked"))
+  if (front_has(head, "Transfer-Encoding: chunked"))
     return ask_chunked(c, at);
-  length = value_of(c->data, "Content-Length");
+  length = value_of(head, "Content-Length");
   if (length == NULL) {
     if (!cft_client_until_end(c, WAIT_MS) || c->end != CFT_END_FIN)
       return NULL;
@@ -136,4 +136,9 @@ char *front_ask(cft_client *c, const char *method, const char *request) {
     return NULL;
   }
   return rest_of(c, at);
+}
+
+char *front_ask(cft_client *c, const char *method, const char *request) {
+  cft_client_reset(c);
+  return cft_client_send(c, request) ? front_rest(c, 0, method) : NULL;
 }
