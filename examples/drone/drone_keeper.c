@@ -41,7 +41,7 @@ static int64_t now_ms(void) {
 
 /* ---- the app's side of the fork ---- */
 
-static void limit(int what, int64_t most) {
+static void limit(unsigned what, int64_t most) {
   struct rlimit now, wanted;
 
   if (most < 0 || getrlimit(what, &now) != 0)

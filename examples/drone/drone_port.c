@@ -97,7 +97,7 @@ static bool take_listeners(listeners *l, int fd, int port) {
     char bytes[16384];
   } in;
   ssize_t len = recv(fd, &in, sizeof in, 0);
-  const struct nlmsghdr *h;
+  struct nlmsghdr *h;
 
   for (h = &in.head; len > 0 && NLMSG_OK(h, (size_t)len);
        h = NLMSG_NEXT(h, len)) {
