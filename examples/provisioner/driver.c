@@ -10,32 +10,52 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The program drone in the directory of this one; "": it is not known. */
+static void beside(char *out, size_t size) {
+  ssize_t n = readlink("/proc/self/exe", out, size - sizeof "drone");
+  char *name;
+
+  out[n > 0 ? n : 0] = '\0';
+  name = strrchr(out, '/');
+  if (name != NULL)
+    memcpy(name + 1, "drone", sizeof "drone");
+}
+
+static bool keep(char **out, const char *value) {
+  return value == NULL || (*out = strdup(value)) != NULL;
+}
+
 driver *driver_open(const driver_config *config, char *error, size_t size) {
   driver *d = calloc(1, sizeof *d);
+  const char *path = config->path;
+  char own[4096];
 
   if (d == NULL) {
     (void)snprintf(error, size, "Out of memory");
     return NULL;
   }
   d->kind = config->kind[0];
+  if (path == NULL && d->kind == 'l') {
+    beside(own, sizeof own);
+    path = own;
+  }
   if (strcmp(config->kind, "none") != 0 && strcmp(config->kind, "local") != 0 &&
       strcmp(config->kind, "exec") != 0)
     (void)snprintf(error, size, "There is no driver \"%s\"", config->kind);
-  else if (d->kind != 'n' && config->path == NULL)
+  else if (d->kind != 'n' && path == NULL)
     (void)snprintf(error, size, "The driver %s needs --driver-path",
                    config->kind);
-  else if (d->kind != 'n' && access(config->path, X_OK) != 0)
-    (void)snprintf(error, size, "The driver's %s cannot be run: %s",
-                   config->path, strerror(errno));
+  else if (d->kind != 'n' && access(path, X_OK) != 0)
+    (void)snprintf(error, size, "The driver's %s cannot be run: %s", path,
+                   strerror(errno));
   else if (d->kind == 'l' &&
            (config->dir == NULL || config->token_file == NULL))
     (void)snprintf(error, size,
                    "The driver local needs a directory for the "
                    "drones and a file with their token");
-  else if ((config->path != NULL && (d->path = strdup(config->path)) == NULL) ||
-           (config->dir != NULL && (d->dir = strdup(config->dir)) == NULL) ||
-           (config->token_file != NULL &&
-            (d->token_file = strdup(config->token_file)) == NULL))
+  else if (!keep(&d->path, path) || !keep(&d->dir, config->dir) ||
+           !keep(&d->token_file, config->token_file) ||
+           !keep(&d->user, config->user))
     (void)snprintf(error, size, "Out of memory");
   else if (d->kind != 'l' || local_open(d, error, size))
     return d;
@@ -49,6 +69,7 @@ void driver_close(driver *d) {
   free(d->path);
   free(d->dir);
   free(d->token_file);
+  free(d->user);
   free(d);
 }
 

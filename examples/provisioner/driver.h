@@ -9,7 +9,10 @@ typedef struct driver driver;
 
 typedef struct driver_config {
   const char *kind; /* "local", "exec", "none" */
-  const char *path, *dir, *token_file;
+  const char *path; /* of local: NULL is the drone beside this program */
+  const char *dir, *token_file;
+  const char
+      *user; /* local, for root: who drones become; "root": nobody else */
 } driver_config;
 
 enum driver_boot { DRIVER_BOOTING, DRIVER_BOOTED, DRIVER_FAILED };
@@ -45,7 +48,7 @@ bool driver_list(driver *d,
 
 struct driver {
   char kind; /* 'l', 'e', 'n' */
-  char *path, *dir, *token_file;
+  char *path, *dir, *token_file, *user;
 };
 
 bool local_open(driver *d, char *error, size_t size);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,12 +23,44 @@
 
 enum { BOOT_MS = 20000, STOP_MS = 8000, TICK_NS = 20000000, PLACE = 256 };
 
+/* Whether drones become another user than this program's. */
+static bool changes_user(const driver *d) {
+  return geteuid() == 0 && strcmp(d->user, "root") != 0;
+}
+
+/* Another user has to get through the directory to what is his. */
 bool local_open(driver *d, char *error, size_t size) {
-  if (mkdir(d->dir, 0700) == 0 || errno == EEXIST)
+  if (geteuid() == 0 && d->user == NULL) {
+    (void)snprintf(error, size,
+                   "The drones' apps would run as root: name a user for them "
+                   "by --drone-user, or say --drone-user root");
+    return false;
+  }
+  if (geteuid() != 0 && d->user != NULL) {
+    (void)snprintf(error, size, "Only root can make drones run as %.60s",
+                   d->user);
+    return false;
+  }
+  if (geteuid() == 0 && getpwnam(d->user) == NULL) {
+    (void)snprintf(error, size, "There is no user %.60s on this machine",
+                   d->user);
+    return false;
+  }
+  if ((mkdir(d->dir, 0700) == 0 || errno == EEXIST) &&
+      (!changes_user(d) || chmod(d->dir, 0711) == 0))
     return true;
   (void)snprintf(error, size, "%s could not be made: %s", d->dir,
                  strerror(errno));
   return false;
+}
+
+static bool give_place(const driver *d, const char *place) {
+  const struct passwd *user;
+
+  if (!changes_user(d))
+    return true;
+  user = getpwnam(d->user);
+  return user != NULL && chown(place, user->pw_uid, user->pw_gid) == 0;
 }
 
 static bool path_in(const char *place, const char *name, char out[PLACE + 16]) {
@@ -179,7 +212,7 @@ static int spawn(const driver *d, const char *place, const char *id, int log,
   const char *argv[] = {d->path,       "--addr",      address, "--ctl",
                         address,       "--dir",       data,    "--token-file",
                         d->token_file, "--port-file", ports,   NULL,
-                        NULL};
+                        NULL,          NULL};
 
   if (!path_in(place, "data", data) || !path_in(place, "ports", ports)) {
     (void)snprintf(why, size, "%s is too long", place);
@@ -188,8 +221,12 @@ static int spawn(const driver *d, const char *place, const char *id, int log,
   (void)snprintf(address, sizeof address, "127.1.%u.%u:0",
                  (unsigned)(random % 254 + 1),
                  (unsigned)(random / 254 % 254 + 1));
-  if (geteuid() == 0)
+  if (changes_user(d)) {
+    argv[11] = "--user";
+    argv[12] = d->user;
+  } else if (geteuid() == 0) {
     argv[11] = "--as-root";
+  }
   return driver_spawn(argv, log, log, why, size);
 }
 
@@ -204,7 +241,8 @@ bool local_begin(driver *d, boot *b, char *why, size_t size) {
   }
   id[12] = '\0';
   n = snprintf(b->place, sizeof b->place, "%s/%s", d->dir, id);
-  if (n <= 0 || (size_t)n >= sizeof b->place || mkdir(b->place, 0700) != 0) {
+  if (n <= 0 || (size_t)n >= sizeof b->place || mkdir(b->place, 0700) != 0 ||
+      !give_place(d, b->place)) {
     (void)snprintf(why, size, "%s/%s could not be made: %s", d->dir, id,
                    strerror(errno));
     return false;

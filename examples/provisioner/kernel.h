@@ -22,6 +22,7 @@ typedef struct kernel_config {
       *driver_path; /* exec: the operator's script; local: the drone program */
   const char *driver_dir;        /* local: where drones keep what they have */
   const char *driver_token_file; /* local: of the drones */
+  const char *driver_user;       /* local, for root: who drones become */
   size_t drones_least, drones_most; /* of all; most 0: 64 */
   view *view;
   metrics *metrics;

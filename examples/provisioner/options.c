@@ -43,9 +43,12 @@ static const config_option table[] = {
     {"driver", CONFIG_STRING, "none", 0, 0, "local|exec|none",
      "who makes drones: this program, a script, or somebody else"},
     {"driver-path", CONFIG_STRING, NULL, 0, 0, "FILE",
-     "local: the program drone; exec: the script"},
+     "local: the program drone, by default the one beside this; exec: the "
+     "script"},
     {"driver-dir", CONFIG_STRING, NULL, 0, 0, "DIR",
      "local: where drones keep what they have"},
+    {"drone-user", CONFIG_STRING, NULL, 0, 0, "NAME",
+     "local, started by root: the user that drones and apps become, or root"},
     {"drones-least", CONFIG_NUMBER, "0", 0, 100000, "N",
      "drones that there are at least"},
     {"drones-most", CONFIG_NUMBER, "64", 0, 100000, "N",
@@ -188,7 +191,7 @@ static bool read_others(options *o, char *error, size_t size) {
   else if (strcmp(driver, "none") != 0 && strcmp(driver, "local") != 0 &&
            strcmp(driver, "exec") != 0)
     (void)snprintf(error, size, "--driver is local, exec or none");
-  else if (strcmp(driver, "none") != 0 &&
+  else if (strcmp(driver, "exec") == 0 &&
            config_string(o->config, "driver-path") == NULL)
     (void)snprintf(error, size, "--driver %s needs --driver-path", driver);
   else if (strcmp(driver, "local") == 0 &&

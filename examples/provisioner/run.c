@@ -145,6 +145,7 @@ static bool open_kernel(program *p, char *error, size_t size) {
                        .driver = config_string(c, "driver"),
                        .driver_path = config_string(c, "driver-path"),
                        .driver_dir = config_string(c, "driver-dir"),
+                       .driver_user = config_string(c, "drone-user"),
                        .driver_token_file =
                            config_string(c, "drone-token-file"),
                        .drones_least = (size_t)config_number(c, "drones-least"),

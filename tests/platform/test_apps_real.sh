@@ -39,7 +39,9 @@ trap end_drones EXIT
 sim_start
 "$provisioner" --init --couch "$sim" 2>init.log || fail 'init'
 mkdir -m 0700 drones run
-prov_start a --driver local --driver-path "$drone" --driver-dir "$work/drones" \
+as=()
+[ "$(id -u)" -ne 0 ] || as=(--drone-user root)
+prov_start a --driver local --driver-dir "$work/drones" "${as[@]}" \
   --drones-least 2 --drones-most 2 --start-time 4s --app-every 1s
 export APPS_SERVER=${api[a]} APPS_TOKEN_FILE=$work/token
 export XDG_RUNTIME_DIR=$work/run

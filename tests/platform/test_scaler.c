@@ -88,7 +88,7 @@ static void end(void) {
 }
 
 static driver *open_with(const char *kind, const char *body) {
-  driver_config config = {kind, script, NULL, NULL};
+  driver_config config = {kind, script, NULL, NULL, NULL};
   char drones[64];
   driver *d;
   FILE *f;
@@ -97,6 +97,7 @@ static driver *open_with(const char *kind, const char *body) {
   (void)snprintf(drones, sizeof drones, "%s/drones", dir);
   config.dir = drones;
   config.token_file = "/dev/null";
+  config.user = geteuid() == 0 ? "root" : NULL;
   f = fopen(script, "w");
   ck_assert_ptr_nonnull(f);
   (void)fprintf(f, "#!/bin/sh\n%s", body);
@@ -262,7 +263,7 @@ START_TEST(test_scaler_a_local_drone_that_ends_says_why) {
 END_TEST
 
 START_TEST(test_scaler_a_driver_that_cannot_be_is_refused) {
-  driver_config config = {"cloud", NULL, NULL, NULL};
+  driver_config config = {"cloud", NULL, NULL, NULL, NULL};
 
   ck_assert_ptr_null(driver_open(&config, why, sizeof why));
   ck_assert_ptr_nonnull(strstr(why, "cloud"));
@@ -276,6 +277,11 @@ START_TEST(test_scaler_a_driver_that_cannot_be_is_refused) {
   config.path = "/bin/true";
   ck_assert_ptr_null(driver_open(&config, why, sizeof why));
   ck_assert_ptr_nonnull(strstr(why, "directory"));
+  config.dir = dir;
+  config.token_file = "/dev/null";
+  config.user = geteuid() == 0 ? NULL : "nobody";
+  ck_assert_ptr_null(driver_open(&config, why, sizeof why));
+  ck_assert_ptr_nonnull(strstr(why, geteuid() == 0 ? "--drone-user" : "root"));
 }
 END_TEST
 
