@@ -498,7 +498,7 @@ START_TEST(test_server_sigpipe_does_not_kill) {
   struct sigaction action;
   served w;
 
-  ck_assert_ptr_ne(signal(SIGPIPE, SIG_DFL), SIG_ERR);
+  ck_assert(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
   served_open(&w, &plain);
   ck_assert_int_eq(sigaction(SIGPIPE, NULL, &action), 0);
   ck_assert(action.sa_handler == SIG_IGN);
