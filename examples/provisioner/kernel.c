@@ -238,21 +238,27 @@ static void name_metrics(kernel *k, metrics *m) {
   COUNT(boots, "Drones made");
   COUNT(boot_failures, "Drones that could not be made");
 #undef COUNT
+#define GAUGE(name, as, help)                                                  \
+  to->name = metrics_gauge(m, "provisioner_" as, NULL, help)
+  GAUGE(free, "free_drones", "Drones that nobody has");
+  GAUGE(drones, "drones", "Drones that are not dead");
+  GAUGE(waiting, "waiting_apps", "Apps that wait for a drone");
+  GAUGE(jobs, "jobs", "Looks that could be taken now");
+#undef GAUGE
   to->boot_time = metrics_times(m, "provisioner_boot_seconds", NULL,
                                 "Until a new drone answered");
 }
 
-static double ask_free(void *ctx) { return (double)kernel_free_drones(ctx); }
-
-static double ask_waiting(void *ctx) {
+/* Set from time to time, not asked for: the numbers are shown longer than the
+   kernel lives. */
+void kernel_gauges(kernel *k) {
   pool_counts counts;
 
-  pool_count(((kernel *)ctx)->pool, &counts);
-  return (double)counts.waiting;
-}
-
-static double ask_jobs(void *ctx) {
-  return (double)jobs_waiting(((kernel *)ctx)->jobs);
+  pool_count(k->pool, &counts);
+  metric_set(k->m.free, (int64_t)counts.of[DRONE_FREE]);
+  metric_set(k->m.drones, (int64_t)(counts.all - counts.of[DRONE_DEAD]));
+  metric_set(k->m.waiting, (int64_t)counts.waiting);
+  metric_set(k->m.jobs, (int64_t)jobs_waiting(k->jobs));
 }
 
 static bool open_worker(kernel *k, worker *w, char *error, size_t size) {
@@ -327,14 +333,6 @@ kernel *kernel_start(const kernel_config *config, char *error,
       !open_threads(k, error, error_size)) {
     kernel_stop(k, 0);
     return NULL;
-  }
-  if (config->metrics != NULL) {
-    (void)metrics_asked(config->metrics, "provisioner_free_drones", NULL,
-                        "Drones that nobody has", ask_free, k);
-    (void)metrics_asked(config->metrics, "provisioner_waiting_apps", NULL,
-                        "Apps that wait for a drone", ask_waiting, k);
-    (void)metrics_asked(config->metrics, "provisioner_jobs", NULL,
-                        "Looks that could be taken now", ask_jobs, k);
   }
   return k;
 }

@@ -27,6 +27,7 @@ typedef struct kernel_metrics {
   metric *claim, *bind, *start, *settle, *publish, *retire, *whole;
   metric *conflicts, *accepted, *unknown, *repairs, *reaped, *lost, *failed;
   metric *boots, *boot_time, *boot_failures;
+  metric *free, *drones, *waiting, *jobs;
 } kernel_metrics;
 
 typedef struct worker {
@@ -177,6 +178,7 @@ void confirm_ask(kernel *k, const char *app, int64_t wait_ms, size_t *have,
 /* ---- kernel.c ---- */
 
 void kernel_saw(kernel *k, const drone_doc *d, bool own);
+void kernel_gauges(kernel *k);
 void kernel_wake(kernel *k); /* the apps whose turn for a drone it is */
 const char *kernel_short(const char *claim, char out[9]); /* for the log */
 

@@ -323,6 +323,7 @@ static void *run(void *ctx) {
       continue;
     s->asked = false;
     s->thought_ms = mono_ms();
+    kernel_gauges(s->k);
     if (driver_makes(s->driver))
       think(s);
   }
