@@ -135,6 +135,7 @@ static void do_bind(drone *d, http_exchange *x, drone_body *b) {
   log_claim(said == DRONE_YES ? LOG_INFO : LOG_WARN, "bind", &b->claim, said);
   if (said == DRONE_YES && !held) {
     metric_add(d->count.binds, 1);
+    d->serial++;
     drone_set_echo(d);
   }
   answer_said(d, x, said);

@@ -104,7 +104,7 @@ static void on_tried(void *ctx, int status) {
     http_exchange_on_gone(c->x, NULL, NULL);
     (void)snprintf(page, sizeof page, "%s",
                    drone_app_state_name(drone_app_now(d->app)));
-    if (c->serial != d->serial)
+    if (c->serial != d->serial || d->echo[0] == '\0')
       answer(d, c->x, 421, NULL, "That claim is not held here.");
     else if (status != 0)
       answer(d, c->x, 503, trouble(d), "The app takes no connection.");
@@ -174,6 +174,7 @@ static void on_done(http_exchange *x, enum http_proxy_result result,
 
   (void)x;
   metric_add(result == HTTP_PROXY_OK ? d->count.passed : d->count.failed, 1);
+  drone_passed(d);
 }
 
 static void pass_on(drone *d, http_exchange *x) {
@@ -190,6 +191,7 @@ static void pass_on(drone *d, http_exchange *x) {
                             .user = d};
 
   set_serial(x, d);
+  d->passing++;
   http_proxy(x, d->pool, &target, &rules);
 }
 

@@ -32,8 +32,12 @@ struct drone {
   http_server *ctl, *guard;
   http_pool *pool;
   char echo[DRONE_ECHO]; /* APP/CLAIM while it is held and not let go, or "" */
-  unsigned serial;       /* changes with echo */
+  unsigned serial;       /* another one for each claim */
   bool releasing;        /* an unbind is under way */
+  bool draining;         /* ... and its visitors are still let finish */
+  size_t passing;        /* exchanges with the app */
+  int64_t drain_ms;
+  uv_timer_t drain;
   int64_t release_epoch;
   drone_waiter waiters[DRONE_WAITERS];
   bool ending;
@@ -55,6 +59,9 @@ void drone_answer_state(drone *d, http_exchange *x, int status,
                         const char *error, const char *why);
 void drone_answer_disk(drone *d, http_exchange *x, int failed,
                        const char *what);
+
+/* An exchange with the app is over. */
+void drone_passed(drone *d);
 
 /* The guard's. */
 void drone_guard_request(http_exchange *x, void *user);

@@ -12,7 +12,6 @@
 void drone_set_echo(drone *d) {
   const drone_record *r = drone_claim_record(d->claim);
 
-  d->serial++;
   d->echo[0] = '\0';
   if (r->held && !d->releasing)
     (void)snprintf(d->echo, sizeof d->echo, "%s/%s", r->claim.app, r->claim.id);
@@ -74,7 +73,28 @@ static void on_wiped(void *ctx, int failed) {
 static void on_stopped(void *ctx) {
   drone *d = ctx;
 
+  d->serial++; /* what still comes of it is of nobody */
   drone_app_wipe(d->app, on_wiped, d);
+}
+
+/* ---- visitors who are there already ---- */
+
+static void on_drained(uv_timer_t *t) {
+  drone *d = t->data;
+
+  d->draining = false;
+  (void)uv_timer_stop(t);
+  if (drone_app_address(d->app) != NULL)
+    http_pool_forget(d->pool, drone_app_address(d->app),
+                     drone_claim_record(d->claim)->claim.id);
+  drone_app_stop(d->app, on_stopped, d);
+}
+
+void drone_passed(drone *d) {
+  d->passing--;
+  /* Not out of the midst of whatever ended the last one. */
+  if (d->draining && d->passing == 0)
+    (void)uv_timer_start(&d->drain, on_drained, 0, 0);
 }
 
 void drone_release(drone *d, http_exchange *x, int64_t epoch) {
@@ -96,9 +116,11 @@ void drone_release(drone *d, http_exchange *x, int64_t epoch) {
   }
   d->releasing = true;
   d->release_epoch = epoch;
-  if (drone_app_address(d->app) != NULL)
-    http_pool_forget(d->pool, drone_app_address(d->app),
-                     drone_claim_record(d->claim)->claim.id);
   drone_set_echo(d);
-  drone_app_stop(d->app, on_stopped, d);
+  /* New ones are turned away from now on. */
+  d->draining = true;
+  if (d->passing == 0)
+    on_drained(&d->drain);
+  else
+    (void)uv_timer_start(&d->drain, on_drained, (uint64_t)d->drain_ms, 0);
 }

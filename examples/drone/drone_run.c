@@ -23,7 +23,7 @@ typedef struct life {
   uv_signal_t term, interrupt;
   config *config;
   drone_record last;
-  bool signals;
+  bool handles; /* are to be closed */
   char error[512];
 } life;
 
@@ -45,11 +45,12 @@ static void close_rest(life *l) {
     drone_app_close(d->app);
   if (d->children != NULL)
     drone_children_close(d->children);
-  if (l->signals) {
+  if (l->handles) {
     uv_close((uv_handle_t *)&l->term, NULL);
+    uv_close((uv_handle_t *)&d->drain, NULL);
     uv_close((uv_handle_t *)&l->interrupt, NULL);
   }
-  l->signals = false;
+  l->handles = false;
 }
 
 static void on_ctl_drained(void *ctx) { close_rest(ctx); }
@@ -83,8 +84,7 @@ static void on_signal(uv_signal_t *s, int number) {
     return;
   l->d.ending = true;
   log_event(LOG_INFO, "ends", LN("signal", number));
-  http_server_drain(l->d.guard, config_number(l->config, "drain-ms"),
-                    on_guard_drained, &l->d);
+  http_server_drain(l->d.guard, l->d.drain_ms, on_guard_drained, &l->d);
 }
 
 /* ---- the beginning ---- */
@@ -201,12 +201,15 @@ static bool begin_metrics(drone *d) {
   return true;
 }
 
-static bool watch_signals(life *l) {
+static bool begin_handles(life *l) {
   if (signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
       uv_signal_init(&l->loop, &l->term) != 0)
     return failed(l, "signals cannot be watched");
   (void)uv_signal_init(&l->loop, &l->interrupt);
-  l->signals = true;
+  (void)uv_timer_init(&l->loop, &l->d.drain);
+  l->d.drain.data = &l->d;
+  l->d.drain_ms = config_number(l->config, "drain-ms");
+  l->handles = true;
   l->term.data = l->interrupt.data = l;
   (void)uv_signal_start(&l->term, on_signal, SIGTERM);
   (void)uv_signal_start(&l->interrupt, on_signal, SIGINT);
@@ -246,7 +249,7 @@ static bool begin(life *l) {
   if (d->store == NULL || !read_last(l) || !open_servers(l))
     return false;
   judge_last(l);
-  if (!watch_signals(l) || !begin_app(l))
+  if (!begin_handles(l) || !begin_app(l))
     return false;
   if (!begin_metrics(d) || !id_random(d->boot))
     return failed(l, "no memory, or no random bytes");

@@ -47,7 +47,7 @@ static const config_option options[] = {
     {"stop-ms", CONFIG_MS, "5s", 0, 600000, "TIME",
      "time for an app to end by itself after SIGTERM"},
     {"drain-ms", CONFIG_MS, "2s", 0, 600000, "TIME",
-     "time for visitors to finish when the drone ends"},
+     "time for visitors to finish when a claim or the drone ends"},
     {"log-bytes", CONFIG_NUMBER, "1048576", 1024, 1073741824, "BYTES",
      "size of a file of the app's output"},
     {"log-files", CONFIG_NUMBER, "3", 1, 99, "N",

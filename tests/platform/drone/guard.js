@@ -3,8 +3,8 @@
 'use strict';
 const http = require('http');
 const net = require('net');
-const {Drone, alive, app, ask, assert, hex, main, sleep,
-       until} = require('./harness.js');
+const {Drone, alive, app, ask, assert, hex, main, marked,
+       sleep, until} = require('./harness.js');
 
 // A plain connection: everything that came, and whether it has ended.
 function dial(address) {
@@ -34,6 +34,16 @@ const WEBSOCKET = app(`r.end('plain'); }); server.on('upgrade', (q, s) => {
           'Connection: Upgrade\\r\\nX-Drone-Claim: evil/0\\r\\n\\r\\n');
   s.pipe(s); s.on('error', () => {});
 `);
+
+// Connections that the app has with its drone, by what the kernel says.
+function connections(d) {
+  const port = /PORT=(\d+)/.exec(marked(d.dir).map(p => require('fs')
+      .readFileSync(`/proc/${p.pid}/environ`, 'latin1')).join())[1];
+  const end = `0100007F:${(+port).toString(16).toUpperCase().padStart(4, '0')}`;
+  return require('fs').readFileSync('/proc/net/tcp', 'latin1').split('\n')
+      .map(l => l.trim().split(/\s+/))
+      .filter(w => w[1] === end && w[3] === '01').length;
+}
 
 const tests = {
   async 'without the claim that is held nobody is let in'() {
@@ -124,7 +134,7 @@ const tests = {
   },
 
   async 'a websocket, and its end by unbind'() {
-    const d = await new Drone('socket').start();
+    const d = await new Drone('socket').start({args: ['--drain-ms', '300ms']});
     const claim = hex();
     await d.serving(claim, WEBSOCKET);
     const open = value => {
@@ -174,7 +184,8 @@ const tests = {
   },
 
   async 'an answer under way is cut by unbind, not finished by another'() {
-    const d = await new Drone('cut').start({args: ['--stop-ms', '200ms']});
+    const d = await new Drone('cut').start(
+        {args: ['--stop-ms', '200ms', '--drain-ms', '300ms']});
     const claim = hex();
     await d.serving(claim, ECHO);
     const c = dial(d.guard);
@@ -185,6 +196,21 @@ const tests = {
     await until('it is cut', () => c.over);
     assert(!c.text.endsWith('0\r\n\r\n'), 'it looks whole');
     c.destroy();
+  },
+
+  async 'who is there when a claim ends is let finish'() {
+    const d = await new Drone('finish').start();
+    const claim = hex();
+    await d.serving(claim, app(`setTimeout(() => r.end('late'), 700)`));
+    const visits = [...Array(5)].map(() => d.visit(claim));
+    await until('all are on their way', () => connections(d) === 5);
+    const unbound = d.unbind(claim);
+    await until('others are turned away', async () =>
+        (await d.visit(claim)).status === 421);
+    for (const v of await Promise.all(visits))
+      assert.deepStrictEqual([v.status, v.body, v.headers['x-drone-claim']],
+                             [200, 'late', `shop/${claim}`]);
+    assert.strictEqual((await unbound).json.claim, null);
   },
 
   async 'visitors who come while claims change see their own app or none'() {
