@@ -184,7 +184,8 @@ void http_link_keep(http_link *l) {
     uv_timer_start(&p->timer, on_timer, (uint64_t)p->config.idle_ms, 0);
 }
 
-/* True when nothing has come: neither an end nor bytes nobody asked for. */
+/* Neither an end nor bytes that nobody asked for have come since the loop
+   looked last: those would be taken for the answer to the next request. */
 static bool is_quiet(http_link *l) {
   uv_os_fd_t fd;
   char byte;
@@ -195,12 +196,12 @@ static bool is_quiet(http_link *l) {
          (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
-http_link *http_pool_take(http_bucket *b, bool sure) {
+http_link *http_pool_take(http_bucket *b) {
   http_link *l;
 
   while ((l = b->links.newest) != NULL) {
     http_pool_unlist(l);
-    if (!sure || is_quiet(l)) {
+    if (is_quiet(l)) {
       l->kept = true;
       return l;
     }

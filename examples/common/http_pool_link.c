@@ -337,9 +337,9 @@ static http_link *link_new(http_bucket *b, int *error) {
   return l;
 }
 
-http_link *http_link_get(http_bucket *b, bool fresh, bool sure,
-                         const http_link_user *user, void *ctx, int *error) {
-  http_link *l = fresh ? NULL : http_pool_take(b, sure);
+http_link *http_link_get(http_bucket *b, bool fresh, const http_link_user *user,
+                         void *ctx, int *error) {
+  http_link *l = fresh ? NULL : http_pool_take(b);
 
   if (l == NULL) {
     l = link_new(b, error);

@@ -125,9 +125,8 @@ bool http_address_parse(http_address *address, const char *name);
 http_bucket *http_bucket_hold(http_pool *p, const http_proxy_target *target,
                               const char **why);
 void http_bucket_drop(http_bucket *b);
-/* An idle connection, or NULL. sure: it is looked at once more whether the
-   server has closed it. */
-http_link *http_pool_take(http_bucket *b, bool sure);
+/* An idle connection of which nothing has come, or NULL. */
+http_link *http_pool_take(http_bucket *b);
 void http_pool_unlist(http_link *l);
 /* Frees the pool when it is closed and nothing is left. */
 void http_pool_settle(http_pool *p);
@@ -136,8 +135,8 @@ void http_pool_settle(http_pool *p);
 
 /* One that was kept, unless fresh, or a new one: on_open or on_broken follow.
    NULL with libuv's error. */
-http_link *http_link_get(http_bucket *b, bool fresh, bool sure,
-                         const http_link_user *user, void *ctx, int *error);
+http_link *http_link_get(http_bucket *b, bool fresh, const http_link_user *user,
+                         void *ctx, int *error);
 /* Gives it back for others; closes it when it cannot be used again. */
 void http_link_keep(http_link *l);
 void http_link_close(http_link *l);

@@ -221,11 +221,10 @@ const http_link_user pass_link_user = {on_open,   on_data,  on_end,
 /* ---- beginning ---- */
 
 static void start(http_pass *p, bool fresh) {
-  bool sure = p->has_body || !p->repeatable;
   int error = 0;
 
   p->head_sent = false;
-  p->link = http_link_get(p->bucket, fresh, sure, &pass_link_user, p, &error);
+  p->link = http_link_get(p->bucket, fresh, &pass_link_user, p, &error);
   if (p->link == NULL)
     pass_fail(p, result_of(error), uv_strerror(error));
   else if (p->link->open)

@@ -109,7 +109,7 @@ static inline http_link *get_at(world *w, const char *address, const char *key,
 
   ck_assert_msg(b != NULL, "%s", why);
   *s = (seen){0};
-  l = http_link_get(b, false, false, &world_user, s, &error);
+  l = http_link_get(b, false, &world_user, s, &error);
   ck_assert_msg(l != NULL, "%s", uv_strerror(error));
   http_bucket_drop(b); /* the link holds it */
   return l;
