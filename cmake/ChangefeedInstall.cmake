@@ -113,6 +113,9 @@ foreach(section 1 3 5 7)
     list(FILTER changefeed_pages EXCLUDE REGEX
          "/changefeed_(mirror|view|digest|snapshot)_[a-z_]*\\.3$")
   endif()
+  if(section EQUAL 1) # the programs of the platform run where they are built
+    list(FILTER changefeed_pages INCLUDE REGEX "/changefeed[^/]*$")
+  endif()
   # A page of section 3 is found by each of its names.
   set(changefeed_links "")
   if(section EQUAL 3)

@@ -56,6 +56,10 @@ install(
   PATTERN "*.conf"
   PATTERN "CMakeLists.txt"
   PATTERN changefeed EXCLUDE
+  PATTERN common EXCLUDE # and the platform's programs, which need it
+  PATTERN drone EXCLUDE
+  PATTERN provisioner EXCLUDE
+  PATTERN apps EXCLUDE
   PATTERN demo EXCLUDE
   PATTERN node_modules EXCLUDE)
 
