@@ -157,6 +157,11 @@ fi
 for page in "$CFT_SOURCE_DIR"/docs/man/*.[1357]; do
   [ -e "$page" ] || continue
   name=${page##*/}
+  # A page of a program that stays where it is built stays there, too.
+  if [[ $name == *.1 ]] && [ ! -x "$prefix/bin/${name%.1}" ]; then
+    [ ! -e "$prefix/share/man/man1/$name" ] || die "$name has no program"
+    continue
+  fi
   [ -f "$prefix/share/man/man${name##*.}/$name" ] ||
     die "$name is not installed"
 done
