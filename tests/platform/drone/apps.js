@@ -67,7 +67,10 @@ const tests = {
     // Nothing of the drone: one pipe for the output, and what node has itself.
     const pipes = a.own.filter(l => l === a.own[1]);
     assert(pipes.length === 2, 'stdout and stderr: ' + a.own);
-    for (const p of fs.readdirSync(`/proc/${d.child.pid}/fd`)) {
+    // An unprivileged drone does not let us look.
+    const drones = process.getuid() === 0
+        ? fs.readdirSync(`/proc/${d.child.pid}/fd`) : [];
+    for (const p of drones) {
       const link = fs.readlinkSync(`/proc/${d.child.pid}/fd/${p}`);
       if (/^(socket|\/tmp)/.test(link) && !link.startsWith(d.log))
         assert(!a.own.includes(link), link);
@@ -86,8 +89,8 @@ const tests = {
     const keeper = below(d.child.pid)[0];
     await until('it has forked', () => below(d.child.pid).length > 8);
     const all = below(d.child.pid);
-    assert(all.some(p => fs.readFileSync(`/proc/${p}/environ`).length === 0 ||
-                         !marked(d.dir).some(m => m.pid === p)),
+    const known = marked(d.dir).map(m => m.pid); // all[0] is the keeper
+    assert(all.slice(1).some(p => alive(p) && !known.includes(p)),
            'one without the mark');
     const a = await d.unbind(claim);
     assert.strictEqual(a.status, 200);
@@ -138,9 +141,8 @@ const tests = {
     assert.strictEqual((await d.bind(good, 2)).status, 200);
     const file = path.join(d.home, 'said');
     await d.run(good, `trap 'sleep 0.6; echo bye >${file}; exit 0' TERM;
-                       while :; do sleep 0.1; done`);
-    await until('it runs', async () => (await d.state()).app.pid !== null);
-    await sleep(200); // for its trap, which nothing tells of
+                       : >${file}; while :; do sleep 0.1; done`);
+    await until('its trap is set', () => fs.existsSync(file));
     const a = d.unbind(good, 2), again = d.unbind(good, 3);
     await d.becomes('stopping');
     // Meanwhile nobody is let in, and nothing new begins.
@@ -268,7 +270,7 @@ const tests = {
     for (let n = 0; n < 20; n++) {
       const began = Date.now();
       await d.state();
-      assert(Date.now() - began < 2000, 'the agent answers meanwhile');
+      assert(Date.now() - began < 5000, 'the agent answers meanwhile');
     }
     assert.strictEqual((await d.unbind(claim)).status, 200);
   },

@@ -285,7 +285,7 @@ const tests = {
     const claim = hex();
     await d.serving(claim, app(`setTimeout(() => r.end('late'), 700)`));
     const a = d.visit(claim);
-    await sleep(200); // it is on its way, of which nothing tells
+    await until('it is on its way', () => connections(d) === 1);
     const end = d.end();
     assert.strictEqual((await a).body, 'late');
     assert.deepStrictEqual(await end, {code: 0, signal: null});
