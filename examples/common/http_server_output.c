@@ -3,10 +3,26 @@
  */
 #include "common/http_server_state.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 size_t conn_waiting(const http_conn *c) {
   size_t flying = c->writing ? uv_stream_get_write_queue_size(&c->h.stream) : 0;
 
   return c->out.len + flying;
+}
+
+/* A slow client takes from the kernel's buffer for long before there is room in
+   it for more of ours. */
+size_t conn_unsent(const http_conn *c) {
+  size_t unsent = uv_stream_get_write_queue_size(&c->h.stream);
+  uv_os_fd_t fd;
+  int held = 0;
+
+  if (uv_fileno((const uv_handle_t *)&c->h.stream, &fd) == 0 &&
+      ioctl(fd, SIOCOUTQ, &held) == 0 && held > 0)
+    unsent += (size_t)held;
+  return unsent;
 }
 
 static void on_written(uv_write_t *req, int status) {
@@ -39,7 +55,7 @@ static void fly(http_conn *c, size_t at) {
   }
   c->writing = true;
   c->moved_ms = (int64_t)uv_now(c->server->loop);
-  c->moved_left = uv_stream_get_write_queue_size(&c->h.stream);
+  c->moved_left = conn_unsent(c);
 }
 
 void conn_flush(http_conn *c) {

@@ -93,7 +93,7 @@ struct http_conn {
   uv_shutdown_t shutdown;
   int64_t since_ms; /* of the state */
   int64_t read_ms, moved_ms;
-  size_t moved_left; /* of what flies, at moved_ms */
+  size_t moved_left; /* conn_unsent at moved_ms */
   int64_t due_ms;    /* of the timer; 0: not running */
   http_exchange x;
   char peer[INET6_ADDRSTRLEN];
@@ -158,6 +158,7 @@ void conn_ended(http_conn *c); /* the client's end, and all read before it */
 
 /* http_server_output.c */
 size_t conn_waiting(const http_conn *c);
+size_t conn_unsent(const http_conn *c); /* and what the kernel holds */
 void conn_put(http_conn *c, const uv_buf_t *bufs, unsigned count);
 void conn_flush(http_conn *c);
 void conn_drained(http_conn *c);

@@ -12,7 +12,7 @@ static void look_at_writing(http_conn *c, int64_t now) {
 
   if (!c->writing)
     return;
-  left = uv_stream_get_write_queue_size(&c->h.stream);
+  left = conn_unsent(c);
   if (left == c->moved_left)
     return;
   c->moved_left = left;

@@ -192,6 +192,31 @@ START_TEST(test_server_does_not_wait_for_ever) {
 }
 END_TEST
 
+START_TEST(test_server_slow_readers_are_not_stuck_ones) {
+  http_server_config config = {.idle_ms = 300};
+  int64_t began = served_ms(), next = 0;
+  char piece[20000];
+  served w;
+  int fd;
+
+  served_open(&w, &config);
+  w.big = 64 << 20;
+  fd = served_connect(&w);
+  served_say(&w, fd, GET("/big"));
+  while (served_ms() - began < 1500) {
+    if (served_ms() >= next) {
+      (void)recv(fd, piece, sizeof piece, 0);
+      next = served_ms() + 20;
+    }
+    served_turn(&w, -1);
+  }
+  ck_assert_int_eq(w.gone, 0);
+  served_until(&w, w.gone == 1); /* now it is */
+  (void)close(fd);
+  served_close(&w);
+}
+END_TEST
+
 START_TEST(test_server_counts_connections) {
   http_server_config config = plain;
   int fds[3], more;
@@ -514,6 +539,7 @@ int main(void) {
   tcase_add_test(tc, test_server_refuses_what_is_too_long);
   tcase_add_test(tc, test_server_refuses_bodies_in_the_middle);
   tcase_add_test(tc, test_server_does_not_wait_for_ever);
+  tcase_add_test(tc, test_server_slow_readers_are_not_stuck_ones);
   tcase_add_test(tc, test_server_counts_connections);
   tcase_add_test(tc, test_server_waits_for_slow_readers);
   tcase_add_test(tc, test_server_reads_no_more_than_is_wanted);

@@ -288,6 +288,50 @@ START_TEST(test_server_tunnels_after_an_upgrade) {
 }
 END_TEST
 
+START_TEST(test_server_may_end_its_side_of_a_tunnel_first) {
+  static const char ask[] =
+      "GET /upgrade-end HTTP/1.1\r\nHost: a\r\nConnection: "
+      "Upgrade\r\nUpgrade: websocket\r\n\r\n";
+  served w;
+  int fd;
+
+  served_open(&w, &plain);
+  fd = served_connect(&w);
+  served_say(&w, fd, ask);
+  ck_assert_str_eq(served_read(&w, fd, NULL),
+                   "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                   "Upgrade: websocket\r\n\r\nbye");
+  served_say(&w, fd, "still here");
+  served_until(&w, w.taken == 10);
+  ck_assert_int_eq(w.done, 0);
+  (void)close(fd);
+  served_until(&w, w.done == 1);
+  ck_assert_int_eq(w.gone, 0);
+  ck_assert_uint_eq(w.sent, 3);
+  served_until(&w, http_server_connections(w.server) == 0);
+  served_close(&w);
+}
+END_TEST
+
+START_TEST(test_server_keeps_the_promises_of_an_answer) {
+  served w;
+
+  served_open(&w, &plain);
+  /* what is too much is not sent, and the client sees that something is wrong
+   */
+  ck_assert_str_eq(served_ask(&w, GET("/much")),
+                   "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab");
+  ck_assert_int_eq(w.done, 1);
+  (void)served_ask(&w, LAST("/fields"));
+  ck_assert_str_eq(text_get(&w.got),
+                   "HTTP/1.1 200 OK\r\nX-Good: 1\r\n"
+                   "date: Thu, 01 Jan 1970 00:00:00 GMT\r\nX-Last: \r\n"
+                   "Content-Length: 5\r\nConnection: close\r\n\r\nhello");
+  ck_assert_uint_eq(w.sent, 5);
+  served_close(&w);
+}
+END_TEST
+
 static void addresses(const char *address, const char *begins) {
   http_server_config config = plain;
   served w;
@@ -300,6 +344,44 @@ static void addresses(const char *address, const char *begins) {
   ck_assert_str_eq(served_ask(&w, LAST("/hello")), HELLO_CLOSE);
   served_close(&w);
 }
+
+START_TEST(test_server_an_address_is_one_servers) {
+  char path[40] = "/tmp/test-http-XXXXXX", address[80], error[200] = "";
+  http_server_config config = plain;
+  http_server *more;
+  served w;
+
+  served_open(&w, &config);
+  config.address = http_server_address(w.server);
+  ck_assert_ptr_null(http_server_open(&w.loop, &config, error, sizeof error));
+  ck_assert_msg(strstr(error, config.address) != NULL, "%s", error);
+  served_close(&w);
+  /* unless it shares */
+  config = plain;
+  config.reuse_port = true;
+  served_open(&w, &config);
+  config.address = http_server_address(w.server);
+  more = http_server_open(&w.loop, &config, error, sizeof error);
+  ck_assert_msg(more != NULL, "%s", error);
+  http_server_close(more, NULL, NULL);
+  served_close(&w);
+  /* a socket that nobody listens to is left over, another is not */
+  config = plain;
+  ck_assert_ptr_nonnull(mkdtemp(path));
+  (void)snprintf(address, sizeof address, "unix:%s/s", path);
+  config.address = address;
+  served_open(&w, &config);
+  ck_assert_ptr_null(http_server_open(&w.loop, &config, error, sizeof error));
+  ck_assert_int_eq(link(address + 5, strcat(path, "/t")), 0);
+  served_close(&w);
+  (void)snprintf(address, sizeof address, "unix:%s", path);
+  served_open(&w, &config);
+  ck_assert_str_eq(served_ask(&w, LAST("/hello")), HELLO_CLOSE);
+  served_close(&w);
+  *strrchr(path, '/') = '\0';
+  ck_assert_int_eq(rmdir(path), 0);
+}
+END_TEST
 
 START_TEST(test_server_listens_where_it_is_told) {
   char path[] = "/tmp/test-http-XXXXXX", address[80];
@@ -344,6 +426,9 @@ int main(void) {
   tcase_add_test(tc, test_server_tells_once_that_a_client_has_gone);
   tcase_add_test(tc, test_server_says_continue_when_the_body_is_asked_for);
   tcase_add_test(tc, test_server_tunnels_after_an_upgrade);
+  tcase_add_test(tc, test_server_may_end_its_side_of_a_tunnel_first);
+  tcase_add_test(tc, test_server_keeps_the_promises_of_an_answer);
+  tcase_add_test(tc, test_server_an_address_is_one_servers);
   tcase_add_test(tc, test_server_listens_where_it_is_told);
   suite_add_tcase(suite, tc);
   return cft_run(suite);

@@ -93,6 +93,38 @@ static void big(http_exchange *x, void *ctx) {
   http_exchange_end(x);
 }
 
+static void count_data(http_exchange *x, const char *data, size_t len,
+                       void *ctx) {
+  served *w = ctx;
+
+  (void)x;
+  (void)data;
+  w->taken += len;
+}
+
+static void count_end(http_exchange *x, void *ctx) {
+  (void)x;
+  (void)ctx;
+}
+
+static const http_sink last_word = {count_data, count_end};
+
+#define STR(s)                                                                 \
+  { (s), sizeof(s) - 1 }
+
+/* Of which three may be sent. */
+static const http_field odd[] = {
+    {STR("X-Good"), STR("1")},
+    {STR("Content-Length"), STR("99")},
+    {STR("Transfer-Encoding"), STR("chunked")},
+    {STR("Connection"), STR("close")},
+    {STR("Keep-Alive"), STR("5")},
+    {STR("X-Bad"), STR("1\r\nX-Split: 1")},
+    {STR("X Bad"), STR("1")},
+    {STR("date"), STR("Thu, 01 Jan 1970 00:00:00 GMT")},
+    {STR("X-Last"), STR("")},
+};
+
 static void streams(http_exchange *x, served *w, http_str path) {
   if (http_str_same(path, "/stream")) {
     http_exchange_begin(x, 200, NULL, 0, HTTP_CHUNKED, 0);
@@ -120,6 +152,15 @@ static void streams(http_exchange *x, served *w, http_str path) {
     big(x, w);
   } else if (http_str_same(path, "/upgrade")) {
     http_exchange_upgrade(x, NULL, 0, &stream, w);
+  } else if (http_str_same(path, "/upgrade-end")) {
+    http_exchange_upgrade(x, NULL, 0, &last_word, w);
+    (void)http_exchange_write(x, "bye", 3);
+    http_exchange_end(x);
+  } else if (http_str_same(path, "/much")) {
+    pieces(x, HTTP_LENGTH, 3);
+    (void)http_exchange_write(x, "cd", 2);
+  } else if (http_str_same(path, "/fields")) {
+    http_exchange_answer(x, 200, odd, sizeof odd / sizeof *odd, "hello", 5);
   } else {
     http_exchange_answer(x, 404, NULL, 0, NULL, 0);
   }
@@ -163,6 +204,9 @@ static void on_done(http_exchange *x, void *user) {
 
   w->done++;
   w->status = http_exchange_status(x);
+  w->sent = http_exchange_sent(x);
+  ck_assert_str_eq(http_exchange_peer(x), w->peer);
+  ck_assert_int_gt(http_exchange_began_ms(x), 0);
   if (w->held == x)
     w->held = NULL;
   ck_assert_ptr_eq(world_of(x), w);
@@ -187,6 +231,9 @@ void served_open(served *w, const http_server_config *config) {
   w->loop.data = w;
   if (c.address == NULL)
     c.address = "127.0.0.1:0";
+  w->peer = c.address[0] == '['   ? "::1"
+            : c.address[0] == 'u' ? "unix"
+                                  : "127.0.0.1";
   c.on_request = on_request;
   c.on_done = on_done;
   c.on_refused = on_refused;

@@ -9,7 +9,8 @@
    /hold      not at all: in `held`   /big       `big` bytes, as they go
    /inform    103, then "hello"       /upgrade   echoes what comes
    /paused    reads nothing, until `held` is resumed, then like /echo
-   /over      closes the server */
+   /over      closes the server   /much   more than was promised
+   /upgrade-end  "bye", and its end   /fields   some may not be sent */
 #ifndef PLATFORM_TEST_SERVED_H
 #define PLATFORM_TEST_SERVED_H
 
@@ -20,7 +21,9 @@ typedef struct served {
   http_server *server;
   http_exchange *held;
   int asked, gone, done, refused, closed, drained;
-  int status;   /* of the last one that was done */
+  int status;    /* of the last one that was done */
+  uint64_t sent; /* bytes of body, then */
+  const char *peer;
   size_t big;   /* bytes that /big sends */
   size_t most;  /* that waited for a client at once */
   size_t taken; /* bytes of bodies that came */
