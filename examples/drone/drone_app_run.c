@@ -182,6 +182,22 @@ int drone_app_kill_rest(drone_app *a, int64_t ms) {
   return drone_sweep(&prey, ms, &killed);
 }
 
+/* Until it is certain that nothing is left nothing else may start. Should that
+   not be to be known, the drone ends: the next life will not begin before it
+   is. */
+static void end_rest(drone_app *a) {
+  const char *app = a->record != NULL ? a->record->claim.app : "";
+  int left;
+
+  while ((left = drone_app_kill_rest(a, 5000)) > 0)
+    log_event(LOG_ERROR, "app.unkillable", LS("app", app), LN("left", left));
+  if (left == 0)
+    return;
+  log_event(LOG_ERROR, "app.unknown", LS("app", app),
+            LS("error", "/proc cannot be read"));
+  _exit(EXIT_FAILURE);
+}
+
 /* The keeper has ended: when it ended by itself nothing is left. */
 static void on_keeper_end(void *ctx, int status) {
   drone_run_of_app *r = ctx;
@@ -194,10 +210,7 @@ static void on_keeper_end(void *ctx, int status) {
     ;
   if (!WIFEXITED(status) || WEXITSTATUS(status) != DRONE_KEEPER_CLEAN) {
     log_event(LOG_WARN, "keeper.lost", LN("status", status));
-    /* Until it is certain that nothing is left nothing else may start. */
-    while (drone_app_kill_rest(a, 5000) != 0)
-      log_event(LOG_ERROR, "app.unkillable",
-                LS("app", a->record != NULL ? a->record->claim.app : ""));
+    end_rest(a);
   }
   if (!r->told_exit)
     drone_app_on_exit(a, SIGKILL);

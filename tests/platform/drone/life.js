@@ -196,6 +196,30 @@ const tests = {
     assert.strictEqual((await d.state()).claim, null);
   },
 
+  async 'a hundred claims leave nothing behind'() {
+    const d = await new Drone('flat').start();
+    const measure = () => ({
+      files: process.getuid() === 0
+          ? fs.readdirSync(`/proc/${d.child.pid}/fd`).length : 0,
+      kb: +/^VmRSS:\s+(\d+)/m.exec(fs.readFileSync(
+          `/proc/${d.child.pid}/status`, 'latin1'))[1]});
+    let before;
+    for (let i = 1; i <= 120; i++) {
+      const claim = hex();
+      assert.strictEqual((await d.bind(claim, i)).status, 200);
+      await d.run(claim, i % 2 ? 'exit 1' : 'echo x; exec sleep 1000');
+      await d.visit(claim);
+      assert.strictEqual((await d.unbind(claim, i)).status, 200);
+      if (i === 20)
+        before = measure();
+    }
+    await until('files are closed', () => measure().files <= before.files);
+    if (!instrumented)
+      assert(measure().kb < before.kb + 1024,
+             `${before.kb} KB have become ${measure().kb}`);
+    assert.strictEqual(marked(d.dir).length, 0);
+  },
+
   async 'root is given up, or asked for'() {
     if (process.getuid() !== 0)
       return;
