@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -79,6 +80,7 @@ static pid_t begin(const char *target, char *address, size_t size) {
   if (pid < 0)
     die("fork");
   if (pid == 0) {
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* it does not outlive us */
     program p = {.pool = NULL};
     char error[200];
     http_server_config config = {

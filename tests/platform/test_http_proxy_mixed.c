@@ -116,11 +116,14 @@ static void on_connection(cft_conn *conn, void *user) {
   const cft_request *req;
 
   while (cft_conn_read_request(conn, &req)) {
-    unsigned id, way;
+    char *slash;
+    unsigned id = (unsigned)strtoul(req->target + 1, &slash, 10);
+    unsigned way =
+        *slash == '/' ? (unsigned)strtoul(slash + 1, NULL, 10) : WAYS;
     char *body, *sent;
     bool going;
 
-    if (sscanf(req->target, "/%u/%u", &id, &way) != 2 || way >= WAYS) {
+    if (way >= WAYS) {
       atomic_fetch_add(&r->wrong_requests, 1);
       return;
     }
