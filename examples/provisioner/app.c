@@ -199,7 +199,8 @@ static int64_t claim_one(look *l) {
   kernel *k = l->w->k;
   char seed[NAME_MOST * 2 + 4];
   drone_doc d;
-  enum claimed c = CLAIM_LATER;
+  enum claimed c = CLAIM_LOST;
+  bool began;
 
   (void)snprintf(seed, sizeof seed, "%s/%s", k->config.self, l->app.name);
   if (pool_take(k->pool, l->app.name, id_hash(seed, strlen(seed)), &d) != 0) {
@@ -211,12 +212,13 @@ static int64_t claim_one(look *l) {
 #endif
     return queue(l);
   }
-  if (is_starting(l) || route_becomes(l, ROUTE_STARTING, "", ""))
+  began = is_starting(l) || route_becomes(l, ROUTE_STARTING, "", "");
+  if (began)
     c = claim_take(l->w, l->memory, &l->app, &d);
-  pool_return(k->pool, d.addr);
+  pool_return(k->pool, d.addr, c == CLAIM_LATER ? SHUN_MS : 0);
   kernel_wake(k);
   if (c != CLAIM_OK)
-    return c == CLAIM_LOST ? AT_ONCE_MS : SOON_MS;
+    return began && c == CLAIM_LOST ? AT_ONCE_MS : SOON_MS;
   return advance(l, &d);
 }
 

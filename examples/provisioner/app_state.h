@@ -10,6 +10,7 @@ enum {
   SOON_MS = 150,
   STEP_MS = 500,
   QUEUE_MS = 3000,
+  SHUN_MS = 30000,
   GROW_MS = 300000 /* a drone that may yet be made is waited for */
 };
 

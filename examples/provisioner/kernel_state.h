@@ -98,7 +98,7 @@ enum stored {
 };
 
 /* A write is repeated, the very same one, until the database says yes or no,
-   for at most 60 s and until the kernel stops. The rev of the document becomes
+   for at most 20 s and until the kernel stops. The rev of the document becomes
    the new one. accepted, if given: whether it was said with 202 only, so that
    it may lie beside another's. */
 enum stored store_drone(worker *w, drone_doc *d, bool *accepted);

@@ -3,6 +3,7 @@
    drones, some tens of looks a second: passing over all of them is cheap. */
 #include "provisioner/pool.h"
 
+#include "provisioner/clock.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@ typedef struct entry {
   drone_doc doc;
   char abandoned[CLAIM_LEN + 1];
   int64_t since_ms, own_ms; /* own_ms: written here then; 0: from the feed */
+  int64_t shunned_ms;       /* until then it is not handed out */
   bool taken;
 } entry;
 
@@ -200,7 +202,8 @@ size_t pool_of_app(pool *p, const char *app, drone_doc *out, size_t most) {
 }
 
 static bool is_free(const entry *e) {
-  return e->doc.state == DRONE_FREE && !e->taken;
+  return e->doc.state == DRONE_FREE && !e->taken &&
+         (e->shunned_ms == 0 || e->shunned_ms <= mono_ms());
 }
 
 static size_t free_now(const pool *p) {
@@ -266,13 +269,15 @@ size_t pool_take(pool *p, const char *app, uint64_t seed, drone_doc *out) {
   return place;
 }
 
-void pool_return(pool *p, const char *addr) {
+void pool_return(pool *p, const char *addr, int64_t shun_ms) {
   entry *e;
 
   (void)pthread_mutex_lock(&p->lock);
   e = find(p, addr);
-  if (e != NULL)
+  if (e != NULL) {
     e->taken = false;
+    e->shunned_ms = shun_ms != 0 ? mono_ms() + shun_ms : 0;
+  }
   (void)pthread_mutex_unlock(&p->lock);
 }
 

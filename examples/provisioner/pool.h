@@ -29,8 +29,11 @@ size_t pool_of_app(pool *p, const char *app, drone_doc *out, size_t most);
    that differs by seed: 0. Or none, then the app waits: its place, from 1. An
    app whose turn it is not gets none even when one is free. */
 size_t pool_take(pool *p, const char *app, uint64_t seed, drone_doc *out);
-void pool_return(pool *p, const char *addr); /* tried; whatever came of it */
-void pool_leave(pool *p, const char *app);   /* it waits no more */
+/* Tried; whatever came of it. Not handed out again for shun_ms: the database
+   does not say what becomes of its document, as when the one node that keeps it
+   is away, and others may be had. */
+void pool_return(pool *p, const char *addr, int64_t shun_ms);
+void pool_leave(pool *p, const char *app); /* it waits no more */
 /* It waits, and it is not its turn. */
 bool pool_waits(pool *p, const char *app);
 size_t pool_position(pool *p, const char *app);

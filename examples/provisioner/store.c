@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SURE_MS = 60000, PAUSE_MS = 100, PAUSE_MOST_MS = 2000 };
+enum { SURE_MS = 20000, PAUSE_MS = 100, PAUSE_MOST_MS = 2000 };
 
 static void note(worker *w, enum docs_result result, const docs_answer *a) {
   kernel *k = w->k;

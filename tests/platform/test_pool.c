@@ -83,7 +83,9 @@ START_TEST(test_pool_a_drone_is_handed_to_one_worker_only) {
   ck_assert_uint_eq(pool_take(p, "two", 7, &b), 0);
   ck_assert_str_ne(a.addr, b.addr);
   ck_assert_uint_eq(pool_take(p, "three", 7, &c), 1);
-  pool_return(p, a.addr); /* it came to nothing */
+  pool_return(p, b.addr, 60000); /* not for a while */
+  ck_assert_uint_eq(pool_take(p, "three", 7, &c), 1);
+  pool_return(p, a.addr, 0); /* it came to nothing */
   ck_assert_uint_eq(pool_take(p, "three", 7, &c), 0);
   ck_assert_str_eq(c.addr, a.addr);
   pool_free(p);
