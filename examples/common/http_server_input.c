@@ -206,13 +206,20 @@ static bool take_body(http_conn *c, const char *data, size_t len,
 
 /* ---- all of it ---- */
 
+/* Who sends requests and does not read the answers gets no more of them. */
+static bool is_behind(http_conn *c) {
+  if (conn_waiting(c) > SERVER_HIGH)
+    conn_flush(c);
+  return conn_waiting(c) > SERVER_HIGH;
+}
+
 size_t conn_feed(http_conn *c, const char *data, size_t len) {
   size_t at = 0, used;
 
   while (!c->broken) {
     switch (c->state) {
     case CONN_HEAD:
-      if (at == len)
+      if (at == len || is_behind(c))
         return at;
       at += take_head(c, data + at, len - at);
       break;

@@ -301,6 +301,26 @@ START_TEST(test_server_waits_for_slow_readers) {
 }
 END_TEST
 
+START_TEST(test_server_answers_no_more_than_is_read) {
+  enum { COUNT = 200 };
+  served w;
+  int fd;
+
+  served_open(&w, &plain);
+  fd = served_connect(&w);
+  for (int i = 0; i < COUNT; i++)
+    served_say(&w, fd, GET("/huge"));
+  for (int i = 0; i < 10; i++)
+    served_turn(&w, -1);
+  ck_assert_int_lt(w.asked, COUNT / 4);
+  ck_assert_uint_gt(drain_client(&w, fd, (size_t)COUNT << 20), COUNT << 20);
+  served_until(&w, w.done == COUNT);
+  ck_assert_int_eq(w.gone, 0);
+  (void)close(fd);
+  served_close(&w);
+}
+END_TEST
+
 START_TEST(test_server_reads_no_more_than_is_wanted) {
   static char block[1 << 16];
   static const size_t all = 48 << 20;
@@ -542,6 +562,7 @@ int main(void) {
   tcase_add_test(tc, test_server_slow_readers_are_not_stuck_ones);
   tcase_add_test(tc, test_server_counts_connections);
   tcase_add_test(tc, test_server_waits_for_slow_readers);
+  tcase_add_test(tc, test_server_answers_no_more_than_is_read);
   tcase_add_test(tc, test_server_reads_no_more_than_is_wanted);
   tcase_add_test(tc, test_server_echo_stops_when_nobody_reads);
   tcase_add_test(tc, test_server_bodies_nobody_asked_for_are_thrown_away);

@@ -168,6 +168,8 @@ static void streams(http_exchange *x, served *w, http_str path) {
 
 static void on_closed(void *ctx) { ((served *)ctx)->closed++; }
 
+static char huge[1 << 20];
+
 static void on_request(http_exchange *x, void *user) {
   served *w = user;
   http_str path = http_exchange_head(x)->target;
@@ -176,6 +178,8 @@ static void on_request(http_exchange *x, void *user) {
   http_exchange_on_gone(x, on_gone, w);
   if (http_str_same(path, "/hello")) {
     hello(x);
+  } else if (http_str_same(path, "/huge")) {
+    http_exchange_answer(x, 200, NULL, 0, huge, sizeof huge);
   } else if (http_str_same(path, "/echo")) {
     http_exchange_read_all(x, 1000, echo, w);
   } else if (http_str_same(path, "/empty")) {

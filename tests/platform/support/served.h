@@ -10,6 +10,7 @@
    /inform    103, then "hello"       /upgrade   echoes what comes
    /paused    reads nothing, until `held` is resumed, then like /echo
    /over      closes the server   /much   more than was promised
+   /huge      a MiB, at once
    /upgrade-end  "bye", and its end   /fields   some may not be sent */
 #ifndef PLATFORM_TEST_SERVED_H
 #define PLATFORM_TEST_SERVED_H
