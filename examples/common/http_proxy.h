@@ -44,7 +44,7 @@ enum { HTTP_PROXY_SET = 32 };
 
 typedef struct http_proxy_rules {
   const http_field *request; /* set on what goes there; the client's fields of
-                                these names are dropped */
+                                these names are dropped, "_" is "-" in them */
   size_t request_count;
   const http_field *response; /* set on the answer, the server's dropped */
   size_t response_count;      /* at most HTTP_PROXY_SET */

@@ -4,10 +4,27 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <strings.h>
+
+/* As programs see names that turn them into variables: without case, and "_" is
+   "-". What is to be set or dropped cannot come in under its other spelling. */
+static bool same_letters(const char *a, const char *b, size_t len) {
+  size_t i;
+
+  for (i = 0; i < len; i++) {
+    unsigned char x = (unsigned char)a[i], y = (unsigned char)b[i];
+
+    if (x >= 'A' && x <= 'Z')
+      x = (unsigned char)(x + 'a' - 'A');
+    if (y >= 'A' && y <= 'Z')
+      y = (unsigned char)(y + 'a' - 'A');
+    if ((x == '_' ? '-' : x) != (y == '_' ? '-' : y))
+      return false;
+  }
+  return true;
+}
 
 static bool same_name(http_str a, http_str b) {
-  return a.len == b.len && strncasecmp(a.data, b.data, a.len) == 0;
+  return a.len == b.len && same_letters(a.data, b.data, a.len);
 }
 
 static bool is_set(const http_field *fields, size_t count, http_str name) {
@@ -26,8 +43,7 @@ static bool is_set_text(const http_proxy_rules *rules, const char *name) {
 }
 
 static bool has_prefix(http_str name, const char *prefix, size_t len) {
-  return len != 0 && name.len >= len &&
-         strncasecmp(name.data, prefix, len) == 0;
+  return len != 0 && name.len >= len && same_letters(name.data, prefix, len);
 }
 
 static void put(text *out, http_str name, http_str value) {
@@ -40,9 +56,11 @@ static void put(text *out, http_str name, http_str value) {
 /* ---- the request ---- */
 
 static bool is_forwarding(http_str name) {
-  return http_str_is(name, "x-forwarded-for") ||
-         http_str_is(name, "x-forwarded-proto") ||
-         http_str_is(name, "x-forwarded-host");
+  static const http_field names[] = {{{"x-forwarded-for", 15}, {NULL, 0}},
+                                     {{"x-forwarded-proto", 17}, {NULL, 0}},
+                                     {{"x-forwarded-host", 16}, {NULL, 0}}};
+
+  return is_set(names, 3, name);
 }
 
 static void put_client_fields(http_pass *p, const http_head *head,

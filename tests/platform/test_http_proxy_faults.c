@@ -1,6 +1,5 @@
 /* What a proxy makes of servers that fail: which failure it is called, what the
-   client sees of it, which connections are not
-   used again.
+   client sees of it, which connections are not used again.
    ctest: LABEL threads */
 #include "platform/support/front.h"
 
