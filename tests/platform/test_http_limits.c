@@ -2,6 +2,7 @@
  * What the server does not put up with: heads that could be read in two ways,
  * what is too long, too large, too slow or too many; and that it ends when it
  * is told, whatever is going on.
+ * ctest: SERIAL
  */
 #include "support/unit.h"
 
@@ -193,7 +194,7 @@ START_TEST(test_server_does_not_wait_for_ever) {
 END_TEST
 
 START_TEST(test_server_slow_readers_are_not_stuck_ones) {
-  http_server_config config = {.idle_ms = 300};
+  http_server_config config = {.idle_ms = 600};
   int64_t began = served_ms(), next = 0;
   char piece[20000];
   served w;
@@ -203,7 +204,7 @@ START_TEST(test_server_slow_readers_are_not_stuck_ones) {
   w.big = 64 << 20;
   fd = served_connect(&w);
   served_say(&w, fd, GET("/big"));
-  while (served_ms() - began < 1500) {
+  while (served_ms() - began < 2500) {
     if (served_ms() >= next) {
       (void)recv(fd, piece, sizeof piece, 0);
       next = served_ms() + 20;
@@ -439,7 +440,7 @@ START_TEST(test_server_drains) {
   served_until(&w, w.asked == 2);
   served_say(&w, busy, GET("/hold"));
   served_until(&w, w.asked == 3);
-  http_server_drain(w.server, 300, on_drained, &w);
+  http_server_drain(w.server, 1000, on_drained, &w);
   ck_assert_str_eq(served_read(&w, idle, NULL), "");
   ck_assert_int_eq(w.drained, 0);
   http_exchange_answer(w.held, 200, NULL, 0, "hello", 5);
