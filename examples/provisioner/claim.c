@@ -21,6 +21,13 @@ static void tell(int level, const char *event, const drone_doc *d,
             {why[0] != '\0' ? "why" : NULL, why, 0});
 }
 
+/* A step is waited for within a look at its beginning only, when it takes a few
+   moments as a rule; later on others have their turn between one try and the
+   next. */
+static bool may_wait(worker *w, int64_t step_ms, int64_t pause) {
+  return mono_ms() - step_ms <= PATIENCE_MS && jobs_pause(w->k->jobs, pause);
+}
+
 static void about(job_memory *memory, const char *claim) {
   if (strcmp(memory->claim, claim) == 0)
     return;
@@ -134,7 +141,7 @@ enum claimed claim_bind(worker *w, job_memory *memory, drone_doc *d) {
       pool_abandon(w->k->pool, d->addr, d->claim.id);
       return CLAIM_GIVE_UP;
     }
-    if (mono_ms() - began > PATIENCE_MS || !jobs_pause(w->k->jobs, pause))
+    if (!may_wait(w, memory->bind_ms, pause))
       return CLAIM_LATER;
     pause = pause * 2 < POLL_MOST_MS ? pause * 2 : POLL_MOST_MS;
   }
@@ -165,7 +172,7 @@ static bool too_late(worker *w, const job_memory *memory,
 static enum claimed await_answer(worker *w, job_memory *memory,
                                  const drone_doc *d, const agent_state *state,
                                  char *why, size_t size) {
-  int64_t began = mono_ms(), pause = POLL_MS;
+  int64_t pause = POLL_MS;
 
   for (;;) {
     switch (agent_guard(w->agent, d->addr, d->claim.app, d->claim.id)) {
@@ -184,7 +191,7 @@ static enum claimed await_answer(worker *w, job_memory *memory,
       tell(LOG_WARN, "start.failed", d, why);
       return CLAIM_GIVE_UP;
     }
-    if (mono_ms() - began > PATIENCE_MS || !jobs_pause(w->k->jobs, pause))
+    if (!may_wait(w, memory->start_ms, pause))
       return CLAIM_LATER;
     pause = pause * 2 < POLL_MOST_MS ? pause * 2 : POLL_MOST_MS;
   }

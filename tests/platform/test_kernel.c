@@ -98,6 +98,39 @@ START_TEST(test_kernel_an_app_is_started_stopped_and_destroyed) {
 }
 END_TEST
 
+/* More of them than there are workers. */
+START_TEST(test_kernel_apps_that_do_not_answer_keep_nobody_waiting) {
+  kernel_config config;
+  route_doc r;
+  size_t i;
+
+  memset(&config, 0, sizeof config);
+  config.workers = 2;
+  config.start_ms = 60000;
+  sim = cft_couchsim_start(NULL);
+  p1 = prov_start(cft_couchsim_url(sim, 0), "p1", &config);
+  store_open(&db, cft_couchsim_url(sim, 0));
+  for (i = 0; i < DRONES; i++) {
+    drones[i] = drone_sim_start();
+    drone_sim_app_ms(drones[i], -1);
+  }
+  for (i = 0; i < 3; i++)
+    store_add(&db, drones[i]);
+  store_want(&db, "bad1", "started", 1);
+  store_want(&db, "bad2", "started", 1);
+  store_want(&db, "bad3", "started", 1);
+  store_await(&db, "bad1", 1, ROUTE_STARTING, &r);
+  store_await(&db, "bad2", 1, ROUTE_STARTING, &r);
+  store_await(&db, "bad3", 1, ROUTE_STARTING, &r);
+  drone_sim_app_ms(drones[3], 0);
+  store_add(&db, drones[3]);
+  store_want(&db, "good", "started", 1);
+  store_await(&db, "good", 1, ROUTE_LIVE, &r);
+  (void)served("good", &r);
+  close_world();
+}
+END_TEST
+
 START_TEST(test_kernel_another_gen_moves_and_the_old_one_is_freed) {
   char old[CLAIM_LEN + 1];
   route_doc r;
@@ -394,6 +427,7 @@ int main(void) {
 
   tcase_set_timeout(tc, 100);
   tcase_add_test(tc, test_kernel_an_app_is_started_stopped_and_destroyed);
+  tcase_add_test(tc, test_kernel_apps_that_do_not_answer_keep_nobody_waiting);
   tcase_add_test(tc, test_kernel_another_gen_moves_and_the_old_one_is_freed);
   tcase_add_test(tc, test_kernel_forced_it_moves_within_its_gen);
   tcase_add_test(tc, test_kernel_a_failed_start_leaves_the_old_one_serving);
