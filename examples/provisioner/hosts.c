@@ -1,6 +1,8 @@
 /* Host names belong to one app each, by a document that only one can create;
    see writes.h. A name is written before the app lists it, and given back after
-   neither the app nor its route does. */
+   neither the app nor its route does. In between, an app that is being created
+   is not there yet: so what was written in the last minute is nobody's to take,
+   unless its owner has let go of it ("at" is 0). */
 #include "provisioner/writes.h"
 
 #include "common/log.h"
@@ -28,6 +30,12 @@ static bool is_listed(const json_t *list, const char *host) {
                                        strcmp(json_string_value(one), host) ==
                                            0) return true;
   return false;
+}
+
+static bool is_young(const json_t *doc) {
+  int64_t at = json_integer_value(json_object_get(doc, "at"));
+
+  return at != 0 && wall_ms() - at < YOUNG_MS;
 }
 
 /* Neither the app nor its route is there any more. */
@@ -69,7 +77,9 @@ static enum write_result take_over(desk_hands *hands, const host_claim *c,
   if (mine && c->listed)
     return WRITE_DONE;
   if (!mine) {
-    *said = is_abandoned(hands, owner, &abandoned, reply);
+    *said = DOCS_OK;
+    if (!is_young(doc))
+      *said = is_abandoned(hands, owner, &abandoned, reply);
     if (*said != DOCS_OK)
       return WRITE_DATABASE;
     if (!abandoned) {
@@ -132,26 +142,65 @@ static enum write_result claim_one(desk_hands *hands, const host_claim *c,
   return WRITE_DATABASE;
 }
 
-/* What was claimed before another one was refused is given back by the sweep:
-   the app does not list it. */
 enum write_result hosts_claim(desk_hands *hands, const char *app,
                               const json_t *hosts, const json_t *listed,
                               int64_t until_ms, write_answer *answer) {
+  enum write_result result = WRITE_DONE;
+  json_t *host, *own;
   size_t i;
-  json_t *host;
 
   json_array_foreach(hosts, i, host) {
     const char *name = json_string_value(host);
     char id[HOST_MOST + 8];
     host_claim c = {app, name, id, is_listed(listed, name)};
-    enum write_result result;
 
     id_of(name, id);
     result = claim_one(hands, &c, until_ms, answer);
     if (result != WRITE_DONE)
-      return result;
+      break;
   }
-  return WRITE_DONE;
+  if (result == WRITE_TAKEN) { /* nor is it to keep the others waiting */
+    own = hosts_owned(hands, app, hosts, listed);
+    hosts_let_go(hands, own);
+  }
+  return result;
+}
+
+json_t *hosts_owned(desk_hands *hands, const char *app, const json_t *hosts,
+                    const json_t *except) {
+  json_t *own = json_array(), *host;
+  size_t i;
+
+  json_array_foreach(hosts, i, host) {
+    const char *name = json_string_value(host);
+    char id[HOST_MOST + 8];
+    docs_answer reply;
+    json_t *doc = NULL;
+
+    if (name == NULL || strlen(name) > HOST_MOST || is_listed(except, name))
+      continue;
+    id_of(name, id);
+    if (docs_get(hands->locks, id, &doc, &reply) == DOCS_OK &&
+        strcmp(owner_of(doc), app) == 0)
+      (void)json_array_append(own, doc);
+    json_decref(doc);
+  }
+  return own;
+}
+
+/* Where that fails the sweep comes, a minute later. */
+void hosts_let_go(desk_hands *hands, json_t *own) {
+  docs_answer reply;
+  json_t *doc;
+  size_t i;
+
+  json_array_foreach(own, i, doc) {
+    const char *id = json_string_value(json_object_get(doc, "_id"));
+
+    if (id != NULL && json_object_set_new(doc, "at", json_integer(0)) == 0)
+      (void)docs_put(hands->locks, id, doc, &reply);
+  }
+  json_decref(own);
 }
 
 /* ---- giving back ---- */
@@ -167,12 +216,11 @@ static bool look_at(void *ctx, const json_t *doc) {
   sweep *s = ctx;
   const char *id = json_string_value(json_object_get(doc, "_id"));
   const char *owner = owner_of(doc);
-  int64_t at = json_integer_value(json_object_get(doc, "at"));
 
   if (id == NULL || strncmp(id, "host:", 5) != 0 ||
       json_string_value(json_object_get(doc, "_rev")) == NULL)
     return true;
-  if (wall_ms() - at < YOUNG_MS || !id_is_app(owner, strlen(owner)))
+  if (is_young(doc) || !id_is_app(owner, strlen(owner)))
     return true; /* not ours to understand: somebody's hand made it */
   if (!s->is_held(s->ctx, id + 5, owner))
     s->idle[s->count++] = json_incref((json_t *)(uintptr_t)doc);

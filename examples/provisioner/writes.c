@@ -261,8 +261,10 @@ enum write_result write_app(desk_hands *hands, const char *app,
 
 /* ---- the end of an app ---- */
 
-enum write_result write_destroy(desk_hands *hands, const char *app,
-                                int64_t gen_floor, write_answer *answer) {
+/* *own: documents of its hosts, read before it is gone. */
+static enum write_result destroy(desk_hands *hands, const char *app,
+                                 int64_t gen_floor, json_t **own,
+                                 write_answer *answer) {
   int64_t until_ms = write_until();
   bool written = false;
   enum docs_result said;
@@ -270,7 +272,6 @@ enum write_result write_destroy(desk_hands *hands, const char *app,
   docs_answer reply;
   int tries = 0;
 
-  memset(answer, 0, sizeof *answer);
   id_of(app, id);
   do {
     json_t *doc = NULL, *next;
@@ -282,6 +283,8 @@ enum write_result write_destroy(desk_hands *hands, const char *app,
     if (said != DOCS_OK)
       continue;
     wish_of(doc, &now);
+    json_decref(*own);
+    *own = hosts_owned(hands, app, json_object_get(doc, "hosts"), NULL);
     answer->gen = (now.gen > gen_floor ? now.gen : gen_floor) + 1;
     next = json_pack("{s:O, s:O, s:b, s:I}", "_id", json_object_get(doc, "_id"),
                      "_rev", json_object_get(doc, "_rev"), "_deleted", 1, "gen",
@@ -296,6 +299,20 @@ enum write_result write_destroy(desk_hands *hands, const char *app,
     written |= said == DOCS_ACCEPTED || said == DOCS_UNKNOWN;
   } while (said != DOCS_REFUSED && write_again(until_ms, &tries, &reply));
   return database(answer, &reply);
+}
+
+enum write_result write_destroy(desk_hands *hands, const char *app,
+                                int64_t gen_floor, write_answer *answer) {
+  json_t *own = NULL;
+  enum write_result result;
+
+  memset(answer, 0, sizeof *answer);
+  result = destroy(hands, app, gen_floor, &own, answer);
+  if (result == WRITE_DONE)
+    hosts_let_go(hands, own);
+  else
+    json_decref(own);
+  return result;
 }
 
 /* ---- maintenance ---- */

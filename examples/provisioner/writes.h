@@ -40,6 +40,12 @@ enum write_result write_maintenance(desk_hands *hands, const json_t *document,
 enum write_result hosts_claim(desk_hands *hands, const char *app,
                               const json_t *hosts, const json_t *listed,
                               int64_t until_ms, write_answer *answer);
+/* The documents of those hosts that are that app's, but for some; to be handed
+   to hosts_let_go, after which others may have the names as soon as the app and
+   its route are gone. Who has claimed one again meanwhile keeps it. */
+json_t *hosts_owned(desk_hands *hands, const char *app, const json_t *hosts,
+                    const json_t *except);
+void hosts_let_go(desk_hands *hands, json_t *own);
 /* Gives back names that no app has any more, and that no route lists; called
    from time to time, with a view that is fresh. The number given back, or
    -1. */

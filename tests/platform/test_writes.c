@@ -335,6 +335,26 @@ START_TEST(test_writes_an_abandoned_host_is_taken_over) {
 }
 END_TEST
 
+START_TEST(test_writes_a_host_of_an_app_that_is_being_created_is_its) {
+  world w = {0};
+  write_answer answer;
+  bool created;
+
+  open_world(&w, NULL);
+  /* Written, and the app's document is not there yet. */
+  cft_couchsim_must(w.sim, 201, "PUT", "/locks/host:h.de",
+                    "{\"app\":\"a\",\"at\":%lld}", (long long)wall_ms());
+  ck_assert_int_eq(define(&w.hands, "b", "h.de", &created, &answer),
+                   WRITE_TAKEN);
+  create(&w, "a", "h.de");
+  cft_couchsim_must(w.sim, 201, "PUT", "/locks/host:old.de",
+                    "{\"app\":\"gone\",\"at\":%lld}",
+                    (long long)wall_ms() - 61000);
+  create(&w, "c", "old.de");
+  close_world(&w);
+}
+END_TEST
+
 START_TEST(test_writes_maintenance_is_written_and_kept) {
   world w = {0};
   json_t *document =
@@ -372,6 +392,7 @@ int main(void) {
   tcase_add_test(c, test_writes_a_host_has_one_owner);
   tcase_add_test(c, test_writes_names_that_nobody_has_are_given_back);
   tcase_add_test(c, test_writes_an_abandoned_host_is_taken_over);
+  tcase_add_test(c, test_writes_a_host_of_an_app_that_is_being_created_is_its);
   tcase_add_test(c, test_writes_maintenance_is_written_and_kept);
   suite_add_tcase(suite, c);
   return cft_run(suite);
