@@ -242,12 +242,12 @@ START_TEST(test_tunnel_idle_is_closed_but_not_while_bytes_go) {
   size_t expected = 0;
 
   /* idle_ms is of answers: it does not count here. */
-  begin(&r, (front_config){.rules = {.idle_ms = 20, .tunnel_ms = 300}},
+  begin(&r, (front_config){.rules = {.idle_ms = 20, .tunnel_ms = 500}},
         on_echo);
   ck_assert(cft_client_send(&r.c, ASK));
   ck_assert(cft_client_until(&r.c, "\r\n\r\n", WAIT_MS));
   cft_client_reset(&r.c);
-  until_ms = cft_now_ms() + 700;
+  until_ms = cft_now_ms() + 1100;
   while (cft_now_ms() < until_ms) {
     ck_assert(cft_client_send(&r.c, "x"));
     ck_assert(cft_client_until_len(&r.c, ++expected, WAIT_MS));
