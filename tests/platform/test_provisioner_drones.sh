@@ -42,9 +42,7 @@ mkdir -m 0700 drones
 with=(--driver local --driver-path "$drone" --driver-dir "$work/drones"
   --drones-least 3 --drones-most 6)
 # Root's drones become somebody else, who has to get at what is his.
-owner=$(id -un)
 if [ "$(id -u)" -eq 0 ]; then
-  owner=nobody
   with+=(--drone-user nobody)
   chmod 0711 "$work"
 fi
