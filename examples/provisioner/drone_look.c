@@ -94,14 +94,6 @@ static int64_t reap(worker *w, drone_doc *d, job_memory *memory) {
     return w->k->config.reap_ms - age + 1;
   if (!view_is_fresh(w->k->view))
     return WORSE_MS;
-#ifdef PLATFORM_HOOKS
-  if (NAIVE(w->k, NAIVE_NOFENCE)) {
-    d->state = DRONE_FREE;
-    d->epoch++;
-    memset(&d->claim, 0, sizeof d->claim);
-    return store_drone(w, d, NULL) == STORED ? w->k->drone_every_ms : AGAIN_MS;
-  }
-#endif
   c = repair_drone(w, d);
   if (c == CLAIM_OK)
     metric_add(w->k->m.reaped, 1);

@@ -89,6 +89,16 @@ static enum claimed end_void(worker *w, drone_doc *d) {
   return publish_without(w, d) == STORED ? CLAIM_OK : CLAIM_LATER;
 }
 
+#ifdef PLATFORM_HOOKS
+/* The mistake: what was claimed is free again, whatever is on its way. */
+static enum claimed free_unasked(worker *w, drone_doc *d) {
+  d->state = DRONE_FREE;
+  d->epoch++;
+  memset(&d->claim, 0, sizeof d->claim);
+  return store_drone(w, d, NULL) == STORED ? CLAIM_OK : CLAIM_LATER;
+}
+#endif
+
 enum claimed repair_drone(worker *w, const drone_doc *judged) {
   agent_state state;
   drone_doc d, before;
@@ -101,6 +111,10 @@ enum claimed repair_drone(worker *w, const drone_doc *judged) {
       return stored == STORED_LATER ? CLAIM_LATER : CLAIM_LOST;
     if (is_newer_claim(&d, judged))
       return CLAIM_OK;
+#ifdef PLATFORM_HOOKS
+    if (NAIVE(w->k, NAIVE_NOFENCE) && d.state == DRONE_CLAIMED)
+      return free_unasked(w, &d);
+#endif
     if (agent_ask(w->agent, d.ctl, &state) != AGENT_OK)
       return CLAIM_LATER;
     before = d;
