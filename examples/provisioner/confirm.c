@@ -10,6 +10,7 @@ enum { BALANCERS_MOST = 32, LEAST_MS = 200 };
 
 static bool holds(const balancer_doc *b, const route_doc *route,
                   int64_t wait_ms, char *why, size_t size) {
+  int64_t seconds = (wait_ms + 999) / 1000; /* what they are asked in */
   char url[ADDR_MOST + 16], host[HOST_MOST * 3 + 4], path[1200];
   rest_config config;
   rest_reply reply;
@@ -20,15 +21,15 @@ static bool holds(const balancer_doc *b, const route_doc *route,
   memset(&config, 0, sizeof config);
   config.url = url;
   config.connect_ms = 1000;
-  config.total_ms = wait_ms + 1000;
+  config.total_ms = seconds * 1000 + 1000;
   config.max_reply = 65536;
   r = rest_new(&config, why, size);
   if (r == NULL || !rest_escape(route->hosts[0], host, sizeof host)) {
     rest_free(r);
     return false;
   }
-  (void)snprintf(path, sizeof path, "/route/%s?claim=%s&wait_ms=%lld", host,
-                 route->to[0].claim, (long long)wait_ms);
+  (void)snprintf(path, sizeof path, "/route/%s?claim=%s&wait=%lld", host,
+                 route->to[0].claim, (long long)seconds);
   status = rest_call(r, "GET", path, NULL, &reply);
   if (status == 0)
     (void)snprintf(why, size, "no answer");
