@@ -1,8 +1,11 @@
 /* Memory functions: sizes are checked, the application's allocator is used. */
 #include "alloc.h"
 
+#include <inttypes.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "support/failing.h"
 #include "support/unit.h"
@@ -155,6 +158,50 @@ START_TEST(test_alloc_adds_sizes_only_while_they_fit) {
 }
 END_TEST
 
+/* Whether the mapping that has that address says so in its flags; also where
+   there is nothing to be asked. */
+static bool has_flag(const void *address, const char *flag) {
+  FILE *maps = fopen("/proc/self/smaps", "r");
+  char line[512];
+  bool within = false, has = maps == NULL;
+
+  while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
+    uintptr_t from, to;
+
+    if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2)
+      within = (uintptr_t)address >= from && (uintptr_t)address < to;
+    else if (within && strncmp(line, "VmFlags:", 8) == 0)
+      has = strstr(line, flag) != NULL;
+  }
+  if (maps != NULL)
+    fclose(maps);
+  return has;
+}
+
+START_TEST(test_alloc_of_large_blocks_grows_with_what_is_in_them) {
+  size_t size = 1 << 20;
+  cfi_alloc a;
+  char *block;
+
+  ck_assert(cfi_alloc_init(&a, NULL));
+  block = cfi_malloc(&a, size);
+  ck_assert_ptr_nonnull(block);
+  memset(block, 'x', size);
+  while (size < 64 << 20) {
+    block = cfi_resize(&a, block, size, 2);
+    ck_assert_ptr_nonnull(block);
+    ck_assert(block[0] == 'x' && block[size - 1] == 'x');
+    memset(block + size, 'x', size);
+    size *= 2;
+  }
+#if defined __linux__ && defined __x86_64__
+  if (access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0)
+    ck_assert(has_flag(block + size / 2, " hg"));
+#endif
+  cfi_free(&a, block);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("alloc");
   TCase *tc = tcase_create("alloc");
@@ -169,6 +216,7 @@ int main(void) {
   tcase_add_test(tc, test_alloc_copies_text_with_its_end);
   tcase_add_test(tc, test_alloc_wipes_secrets_before_they_are_freed);
   tcase_add_test(tc, test_alloc_adds_sizes_only_while_they_fit);
+  tcase_add_test(tc, test_alloc_of_large_blocks_grows_with_what_is_in_them);
   suite_add_tcase(suite, tc);
   return cft_run(suite);
 }
