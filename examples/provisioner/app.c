@@ -427,21 +427,3 @@ int64_t app_look(worker *w, const char *app, job_memory *memory) {
   }
   return look_closely(&l, app);
 }
-
-void app_move(worker *w, const char *app) {
-  look l;
-  char key[KEY_MOST + 1];
-
-  memset(&l, 0, sizeof l);
-  l.w = w;
-  if (store_read_app(w, app, &l.app) != STORED)
-    return;
-  if (store_read_route(w, app, &l.route) == STORED && l.app.started &&
-      l.route.gen == l.app.gen && l.route.to_count != 0 &&
-      (l.route.state == ROUTE_LIVE || l.route.state == ROUTE_CRASHED))
-    (void)publish_state(w, &l.route, &l.app, ROUTE_STARTING, "",
-                        "It moves to another drone.");
-  app_doc_free(&l.app);
-  (void)snprintf(key, sizeof key, "a:%s", app);
-  jobs_look(w->k->jobs, key);
-}

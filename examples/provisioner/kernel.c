@@ -1,5 +1,5 @@
 /* The threads of the kernel and what they are given to do; see kernel.h. Keys
-   of jobs: "a:NAME" an app, "d:ADDR" a drone, "m:NAME" an app that moves. */
+   of jobs: "a:NAME" an app, "d:ADDR" a drone. */
 #include "provisioner/kernel_state.h"
 
 #include "common/log.h"
@@ -30,8 +30,6 @@ static void look(kernel *k, char kind, const char *name) {
 }
 
 void kernel_look(kernel *k, const char *app) { look(k, 'a', app); }
-
-void kernel_move(kernel *k, const char *app) { look(k, 'm', app); }
 
 void kernel_wake(kernel *k) {
   char apps[TURNS][NAME_MOST + 1];
@@ -97,14 +95,12 @@ static void *work(void *ctx) {
 
   while ((one = jobs_take(w->k->jobs)) != NULL) {
     const char *name = one->key + 2;
-    int64_t again = FORGET;
+    int64_t again;
 
     if (one->key[0] == 'a')
       again = app_look(w, name, &one->memory);
-    else if (one->key[0] == 'd')
-      again = drone_look(w, name, &one->memory);
     else
-      app_move(w, name);
+      again = drone_look(w, name, &one->memory);
     jobs_done(w->k->jobs, one, again);
   }
   return NULL;

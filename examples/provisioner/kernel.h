@@ -44,8 +44,6 @@ void kernel_stop(kernel *k, int64_t ms);
 void kernel_look(kernel *k, const char *app);
 /* A drone's document has changed. */
 void kernel_look_drone(kernel *k, const char *addr);
-/* To another drone, though the present one seems well (--force). */
-void kernel_move(kernel *k, const char *app);
 /* Place in the queue for a drone, from 1; 0: not in it. Any thread. */
 size_t kernel_position(kernel *k, const char *app);
 size_t kernel_free_drones(kernel *k);

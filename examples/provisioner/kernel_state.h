@@ -163,8 +163,6 @@ enum stored publish_state(worker *w, route_doc *route, const app_doc *app,
 /* Compares what is wanted of an app with what is; when to look again, or
    FORGET. */
 int64_t app_look(worker *w, const char *app, job_memory *memory);
-/* Its route gives up the drone it has, and keeps it until there is another. */
-void app_move(worker *w, const char *app);
 /* A look at one drone, in the same way. */
 int64_t drone_look(worker *w, const char *addr, job_memory *memory);
 

@@ -151,23 +151,6 @@ START_TEST(test_kernel_another_gen_moves_and_the_old_one_is_freed) {
 }
 END_TEST
 
-START_TEST(test_kernel_forced_it_moves_within_its_gen) {
-  route_doc r;
-  drone_doc d;
-  drone_sim *first;
-
-  open_world(2);
-  store_want(&db, "blog", "started", 1);
-  store_await(&db, "blog", 1, ROUTE_LIVE, &r);
-  first = served("blog", &r);
-  kernel_move(prov_kernel(p1), "blog");
-  store_await_drone(&db, drone_sim_addr(first), DRONE_FREE, &d);
-  store_await(&db, "blog", 1, ROUTE_LIVE, &r);
-  ck_assert_ptr_ne(served("blog", &r), first);
-  close_world();
-}
-END_TEST
-
 START_TEST(test_kernel_a_failed_start_leaves_the_old_one_serving) {
   route_doc r;
   drone_doc d;
@@ -429,7 +412,6 @@ int main(void) {
   tcase_add_test(tc, test_kernel_an_app_is_started_stopped_and_destroyed);
   tcase_add_test(tc, test_kernel_apps_that_do_not_answer_keep_nobody_waiting);
   tcase_add_test(tc, test_kernel_another_gen_moves_and_the_old_one_is_freed);
-  tcase_add_test(tc, test_kernel_forced_it_moves_within_its_gen);
   tcase_add_test(tc, test_kernel_a_failed_start_leaves_the_old_one_serving);
   tcase_add_test(tc, test_kernel_without_a_free_drone_apps_wait_in_line);
   tcase_add_test(tc, test_kernel_without_another_drone_its_own_is_used_again);
