@@ -4,14 +4,13 @@
 #include "run.h"
 
 #include <curl/curl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
-enum { USERS_MOST = 256, WATCHERS = 4 };
+enum { WATCHERS = 4 };
 
 static bool create_apps(run *r) {
   rest *to = rest_to(r->provs[0].url, token_text());
@@ -117,6 +116,27 @@ static void run_threads(run *r) {
   (void)pthread_join(routes, NULL);
 }
 
+/* The laws named, as bits; those with '?' behind them may be broken. */
+unsigned laws_named(const char *list, bool maybe) {
+  unsigned bits = 0;
+  for (unsigned law = 0; law < LAWS; law++)
+    for (const char *at = list; (at = strstr(at, law_names[law])); at++) {
+      char next = at[strlen(law_names[law])];
+      if (next == '?' ? maybe : next == '\0' || next == ',')
+        bits |= 1U << law;
+    }
+  return bits;
+}
+
+/* Nothing is broken that may not be; with `all`, all is that must be. */
+static bool as_expected(const options *o, unsigned broken, bool all) {
+  if (!o->expect)
+    return broken == 0;
+  unsigned must = laws_named(o->expect, false);
+  unsigned may = laws_named(o->expect, true);
+  return !(broken & ~(must | may)) && (!all || (broken & must) == must);
+}
+
 static unsigned one_run(options *o, uint64_t seed) {
   run *r = calloc(1, sizeof *r);
   unsigned broken = 0;
@@ -136,13 +156,13 @@ static unsigned one_run(options *o, uint64_t seed) {
   for (unsigned law = 0; law < LAWS; law++)
     broken |= r->broken[law] ? 1U << law : 0;
   judge_print(r, !broken);
-  if (broken && !o->expect)
-    printf("     again: platform_kernel --seed %llu --apps %u --drones %u "
-           "--starts %u --copies %u; logs: %s\n",
-           (unsigned long long)seed, o->apps, o->drones, o->starts, o->copies,
-           r->dir);
+  bool fine = as_expected(o, broken, false);
+  if (!fine) {
+    options_again(o, seed);
+    printf("     logs: %s\n", r->dir);
+  }
   (void)fflush(stdout);
-  if ((!broken || o->expect) && !o->keep) {
+  if (fine && !o->keep) {
     char command[PATH_LEN + 16];
     (void)snprintf(command, sizeof command, "rm -rf '%s'", r->dir);
     if (system(command) != 0)
@@ -154,157 +174,42 @@ static unsigned one_run(options *o, uint64_t seed) {
   return broken;
 }
 
-/* ---- options ---- */
-
-static const struct option longs[] = {
-    {"seed", 1, NULL, 's'},      {"seeds", 1, NULL, 'S'},
-    {"apps", 1, NULL, 'a'},      {"drones", 1, NULL, 'd'},
-    {"starts", 1, NULL, 'c'},    {"users", 1, NULL, 'u'},
-    {"copies", 1, NULL, 'n'},    {"trouble-ms", 1, NULL, 't'},
-    {"calm-ms", 1, NULL, 'm'},   {"race", 1, NULL, 'r'},
-    {"no-faults", 0, NULL, 'f'}, {"no-kills", 0, NULL, 'k'},
-    {"keep", 0, NULL, 'K'},      {"dry", 0, NULL, 'y'},
-    {"naive", 1, NULL, 'N'},     {"expect", 1, NULL, 'x'},
-    {"dir", 1, NULL, 'D'},       {"full", 0, NULL, 'F'},
-    {NULL, 0, NULL, 0}};
-
-static void set_number(options *o, int what, const char *value) {
-  unsigned long n = strtoul(value, NULL, 10);
-  switch (what) {
-  case 's':
-    o->seed = n;
-    break;
-  case 'S':
-    o->seeds = n;
-    break;
-  case 'a':
-    o->apps = n < APPS_MOST ? (unsigned)n : APPS_MOST;
-    break;
-  case 'd':
-    o->drones = n < DRONES_MOST ? (unsigned)n : DRONES_MOST;
-    break;
-  case 'c':
-    o->starts = (unsigned)n;
-    break;
-  case 'u':
-    o->users = n < USERS_MOST ? (unsigned)n : USERS_MOST;
-    break;
-  case 'n':
-    o->copies = (unsigned)n;
-    break;
-  case 't':
-    o->trouble_ms = (int64_t)n;
-    break;
-  default:
-    o->calm_ms = (int64_t)n;
-    break;
-  }
-}
-
-static void set(options *o, int what, const char *value) {
-  switch (what) {
-  case 'r':
-    o->race = strtod(value, NULL);
-    break;
-  case 'f':
-    o->faults = false;
-    break;
-  case 'k':
-    o->kills = false;
-    break;
-  case 'K':
-    o->keep = true;
-    break;
-  case 'y':
-    o->dry = true;
-    break;
-  case 'N':
-    o->naive = value;
-    break;
-  case 'x':
-    o->expect = value;
-    break;
-  case 'D':
-    (void)snprintf(o->dir, sizeof o->dir, "%s", value);
-    break;
-  case 'F':
-    o->apps = 200;
-    o->drones = 150;
-    o->starts = 500;
-    o->users = 100;
-    o->seeds = 200;
-    o->trouble_ms = 60000;
-    o->calm_ms = 180000;
-    o->dry = true;
-    break;
-  default:
-    set_number(o, what, value);
-    break;
-  }
-}
-
-/* The laws named, as bits; those with '?' behind them may be broken. */
-static unsigned named(const char *list, bool maybe) {
-  unsigned bits = 0;
+static void print_laws(const char *what, unsigned laws) {
+  printf("%s", what);
   for (unsigned law = 0; law < LAWS; law++)
-    for (const char *at = list; (at = strstr(at, law_names[law])); at++) {
-      char next = at[strlen(law_names[law])];
-      if (next == '?' ? maybe : next == '\0' || next == ',')
-        bits |= 1U << law;
-    }
-  return bits;
-}
-
-static bool verdict(const options *o, unsigned broken) {
-  if (!o->expect)
-    return broken == 0;
-  unsigned must = named(o->expect, false), may = named(o->expect, true);
-  bool ok = (broken & must) == must && !(broken & ~(must | may));
-  printf("%-4s %-10s breaks", ok ? "ok" : "BAD", o->naive ? o->naive : "-");
-  for (unsigned law = 0; law < LAWS; law++)
-    if (broken & 1U << law)
+    if (laws & 1U << law)
       printf(" %s", law_names[law]);
-  printf("%s; expected %s\n", broken ? "" : " nothing", o->expect);
-  return ok;
+  printf("%s", laws ? "" : " nothing");
+}
+
+static void print_verdict(const options *o, uint64_t runs, unsigned broken,
+                          bool ok) {
+  printf("%-4s %llu runs of %s", ok ? "ok" : "BAD", (unsigned long long)runs,
+         o->naive ? o->naive : "the protocol");
+  print_laws(": broken", broken);
+  print_laws("; held", ~broken & ((1U << LAWS) - 1));
+  printf("%s%s\n", o->expect ? "; expected " : "", o->expect ? o->expect : "");
 }
 
 int main(int argc, char **argv) {
-  options o = {.seed = 1,
-               .seeds = 1,
-               .apps = 20,
-               .drones = 24,
-               .starts = 100000,
-               .users = 12,
-               .copies = 1,
-               .trouble_ms = 10000,
-               .calm_ms = 90000,
-               .race = 0.25,
-               .faults = true,
-               .kills = true};
-  const char *platform = getenv("CFT_PLATFORM"), *sim = getenv("CFT_COUCHSIM");
-  const char *tmp = getenv("TMPDIR");
+  options o;
   unsigned broken = 0;
-  int what;
-  (void)snprintf(o.dir, sizeof o.dir, "%s", tmp ? tmp : "/tmp");
-  while ((what = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-    if (what == '?')
-      return 2;
-    set(&o, what, optarg);
-  }
-  if (!platform || !sim) {
-    (void)fprintf(stderr, "CFT_PLATFORM and CFT_COUCHSIM say where the "
-                          "programs are\n");
-    return 2;
-  }
-  (void)snprintf(o.platform, sizeof o.platform, "%s", platform);
-  (void)snprintf(o.couchsim, sizeof o.couchsim, "%s", sim);
-  (void)snprintf(o.nonce, sizeof o.nonce, "%s/platform_nonce", platform);
+  uint64_t runs = 0;
+  int status = options_read(&o, argc, argv);
+  if (status >= 0)
+    return status;
   (void)signal(SIGPIPE, SIG_IGN);
   (void)curl_global_init(CURL_GLOBAL_DEFAULT);
   struct rlimit files = {8192, 8192};
   (void)setrlimit(RLIMIT_NOFILE, &files);
-  for (uint64_t i = 0; i < o.seeds; i++)
-    broken |= one_run(&o, o.seed + i);
+  while (runs < o.seeds) {
+    broken |= one_run(&o, o.seed + runs++);
+    if (o.expect &&
+        (!as_expected(&o, broken, false) || as_expected(&o, broken, true)))
+      break;
+  }
   curl_global_cleanup();
-  return verdict(&o, broken) ? 0 : 1;
+  bool ok = as_expected(&o, broken, true);
+  print_verdict(&o, runs, broken, ok);
+  return ok ? 0 : 1;
 }

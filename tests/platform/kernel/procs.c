@@ -39,8 +39,7 @@ bool proc_start(proc *p, const char *const argv[]) {
     (void)dup2(null, 0);
     (void)dup2(log, 1);
     (void)dup2(log, 2);
-    for (int fd = 3; fd < 1024; fd++)
-      (void)close(fd);
+    (void)close_range(3, ~0U, 0);
     (void)execv(argv[0], (char *const *)(uintptr_t)argv);
     (void)dprintf(2, "%s: %s\n", argv[0], strerror(errno));
     _exit(127);

@@ -2,6 +2,7 @@
  * provisioners as real programs, users, faults in an order that a seed gives,
  * and what is seen of it all over HTTP. Nothing here looks into a program.
  *
+ *   options.c  what a run is asked for
  *   procs.c    programs, started, stopped, killed
  *   world.c    all of them together
  *   users.c    threads that create, start, restart and stop apps
@@ -24,6 +25,7 @@
 enum {
   DRONES_MOST = 400,
   APPS_MOST = 1000,
+  USERS_MOST = 512,
   PROVS = 3,
   SEEN_MOST = 512,
   LIVES_MOST = 20000,
@@ -43,11 +45,11 @@ enum law {
 typedef struct options {
   uint64_t seed, seeds;
   unsigned apps, drones, starts, users, copies;
-  int64_t trouble_ms, calm_ms;
+  int64_t trouble_ms, calm_ms, stop_ms;
   double race;
-  bool faults, kills, keep, verbose, dry;
+  bool faults, kills, keep, dry;
   const char *naive;  /* a way of working, or NULL */
-  const char *expect; /* laws that must be broken, "I2,I3" */
+  const char *expect; /* laws that must be broken, and may: "I2,I3?" */
   char platform[PATH_LEN], couchsim[PATH_LEN], nonce[PATH_LEN], dir[PATH_LEN];
 } options;
 
@@ -74,7 +76,7 @@ typedef struct prov {
   proc proc;
   char url[128];
   char failpoint[32];
-  pthread_mutex_t lock;
+  int64_t wake_ms; /* stopped until then; 0: it is not */
 } prov;
 
 /* Who was told live, and with what. */
@@ -93,6 +95,7 @@ typedef struct run {
   prov provs[PROVS];
   atomic_bool users_end, watch_end, trouble_end;
   pthread_mutex_t lock; /* of what follows */
+  bool stopped_long;
   unsigned broken[LAWS];
   char first[LAWS][400];
   life *lives;
@@ -105,6 +108,15 @@ typedef struct run {
 
 extern const char *const law_names[LAWS];
 extern const char *const failpoints[5];
+
+/* ---- options.c ---- */
+/* -1: run; else the program's exit status. */
+int options_read(options *o, int argc, char **argv);
+/* Prints how the run of this seed is asked for. */
+void options_again(const options *o, uint64_t seed);
+/* main.c: the laws in the list as bits, those that may be or those that must.
+ */
+unsigned laws_named(const char *list, bool maybe);
 
 /* ---- procs.c ---- */
 int64_t now_ms(void);

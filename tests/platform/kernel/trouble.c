@@ -69,8 +69,29 @@ static void stop_for(proc *p, int64_t ms) {
   proc_kill(p, SIGCONT);
 }
 
+/* One is stopped for so long that the others take its apps over, and goes on
+   with what it meant to do then. */
+static void stop_long(run *r, dice *d, int64_t since_ms) {
+  if (!r->o->kills || r->o->stop_ms == 0)
+    return;
+  if (!r->stopped_long && since_ms > r->o->trouble_ms / 4) {
+    prov *p = &r->provs[dice_below(d, PROVS)];
+    r->stopped_long = true;
+    r->prov_stops++;
+    p->wake_ms = now_ms() + r->o->stop_ms;
+    proc_kill(&p->proc, SIGSTOP);
+  }
+  for (unsigned i = 0; i < PROVS; i++)
+    if (r->provs[i].wake_ms && now_ms() >= r->provs[i].wake_ms) {
+      r->provs[i].wake_ms = 0;
+      proc_kill(&r->provs[i].proc, SIGCONT);
+    }
+}
+
 static void hit_provisioner(run *r, dice *d) {
   prov *p = &r->provs[dice_below(d, PROVS)];
+  if (p->wake_ms)
+    return;
   if (dice_below(d, 3) == 0) {
     r->prov_stops++;
     stop_for(&p->proc, 500 + dice_below(d, 2500));
@@ -114,13 +135,14 @@ static void hit_drone(run *r, dice *d) {
 void *trouble_main(void *arg) {
   run *r = arg;
   dice d = {.state = r->seed * 7919 + 1};
-  int64_t end = now_ms() + r->o->trouble_ms, armed = 0;
+  int64_t began = now_ms(), end = began + r->o->trouble_ms, armed = 0;
   if (r->o->race > 0)
     tell_couch(r, "POST", "/settings",
                json_pack("{s:f,s:i}", "race", r->o->race, "race_ms", 1000));
   if (r->o->faults)
     tell_couch(r, "POST", "/rules", json_loads(rules, 0, NULL));
   while (now_ms() < end && !r->trouble_end) {
+    stop_long(r, &d, now_ms() - began);
     if (r->o->kills && now_ms() - armed > 3000) {
       armed = now_ms();
       hit_provisioner(r, &d);
@@ -130,6 +152,8 @@ void *trouble_main(void *arg) {
       hit_drone(r, &d);
     sleep_ms(100 + dice_below(&d, 400));
   }
+  for (unsigned i = 0; i < PROVS; i++)
+    proc_kill(&r->provs[i].proc, SIGCONT);
   tell_couch(r, "DELETE", "/rules", NULL);
   if (r->o->race > 0)
     tell_couch(r, "POST", "/settings", json_pack("{s:f}", "race", 0.0));

@@ -104,9 +104,11 @@ void *users_main(void *arg) {
   rest *to[PROVS];
   for (unsigned i = 0; i < PROVS; i++)
     to[i] = rest_to(r->provs[i].url, token_text());
+  /* All begin at once, then the more there are the slower each is. */
+  unsigned pause = r->o->users < 12 ? 60 : r->o->users * 5;
   while (!r->users_end && r->calls < r->o->starts) {
     one_call(r, to[dice_below(&d, PROVS)], &d);
-    sleep_ms(dice_below(&d, 60));
+    sleep_ms(dice_below(&d, pause));
   }
   for (unsigned i = 0; i < PROVS; i++)
     rest_free(to[i]);

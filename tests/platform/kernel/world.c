@@ -262,7 +262,6 @@ bool world_open(run *r) {
       !start_drones(r))
     return false;
   for (unsigned i = 0; i < PROVS; i++) {
-    (void)pthread_mutex_init(&r->provs[i].lock, NULL);
     (void)snprintf(r->provs[i].proc.log, sizeof r->provs[i].proc.log,
                    "%.400s/prov-%u.log", r->dir, i);
     if (!prov_start(r, i, NULL))
