@@ -137,6 +137,14 @@ static bool as_expected(const options *o, unsigned broken, bool all) {
   return !(broken & ~(must | may)) && (!all || (broken & must) == must);
 }
 
+static void remove_all(const char *dir) {
+  const char *argv[] = {"/bin/rm", "-rf", "--", dir, NULL};
+  proc rm = {.log = "/dev/null"};
+  int status = -1;
+  if (!proc_start(&rm, argv) || !proc_wait(&rm, 60000, &status) || status != 0)
+    (void)fprintf(stderr, "%s stays\n", dir);
+}
+
 static unsigned one_run(options *o, uint64_t seed) {
   run *r = calloc(1, sizeof *r);
   unsigned broken = 0;
@@ -162,12 +170,8 @@ static unsigned one_run(options *o, uint64_t seed) {
     printf("     logs: %s\n", r->dir);
   }
   (void)fflush(stdout);
-  if (fine && !o->keep) {
-    char command[PATH_LEN + 16];
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", r->dir);
-    if (system(command) != 0)
-      (void)fprintf(stderr, "%s stays\n", r->dir);
-  }
+  if (fine && !o->keep)
+    remove_all(r->dir);
   free(r->drones);
   free(r->lives);
   free(r);

@@ -43,7 +43,7 @@ static int listener(void) {
   struct sockaddr_in at = {.sin_family = AF_INET};
   int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  at.sin_port = htons((uint16_t)(port ? atoi(port) : 0));
+  at.sin_port = htons((uint16_t)(port ? strtoul(port, NULL, 10) : 0));
   if (fd < 0)
     return -1;
   (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);

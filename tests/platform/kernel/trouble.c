@@ -55,8 +55,10 @@ static void raise_the_dead(run *r, dice *d, bool more) {
       if (strncmp(p->failpoint, failpoints[f], strlen(failpoints[f])) == 0)
         r->failpoint_deaths[f]++;
     char point[32];
+    /* The more there is to do, the sooner a step comes round. */
+    unsigned most = r->o->apps < 20 ? 4 : r->o->apps / 5;
     (void)snprintf(point, sizeof point, "%s:%u", failpoints[dice_below(d, 5)],
-                   1 + dice_below(d, 4));
+                   1 + dice_below(d, most));
     bool armed = more && r->o->kills;
     if (!prov_start(r, i, armed ? point : NULL))
       broke(r, I10_NOTHING_LOST, "provisioner %u does not start again", i);

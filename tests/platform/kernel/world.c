@@ -38,10 +38,11 @@ int ask(rest *to, const char *method, const char *path, json_t *body,
   return status;
 }
 
-static bool wait_file(const proc *p, const char *path, char *out, size_t size) {
+static bool wait_file(proc *p, const char *path, char *out, size_t size) {
   int64_t end = now_ms() + READY_MS;
+  int status = 0;
   while (!file_read(path, out, size)) {
-    if (now_ms() > end || (p->pid > 0 && kill(p->pid, 0) != 0)) {
+    if (now_ms() > end || proc_ended(p, &status)) {
       (void)fprintf(stderr, "not ready: %s, see %s\n", path, p->log);
       return false;
     }
@@ -99,18 +100,27 @@ static bool databases(run *r) {
 
 /* ---- drones ---- */
 
+/* An address of its own for each program that is started again: a port of
+   127.0.0.1 may be some connection's by then, one of 127.9.1.2 is not. */
+static void own_address(char *out, size_t size, unsigned i) {
+  unsigned pid = (unsigned)getpid();
+  (void)snprintf(out, size, "127.%u.%u.%u:0", 1 + pid % 250, pid / 250 % 250,
+                 1 + i % 250);
+}
+
 bool drone_start(run *r, unsigned i) {
   drone *d = &r->drones[i];
-  char program[PATH_LEN + 16], ports[PATH_LEN], said[512];
+  char program[PATH_LEN + 16], ports[PATH_LEN], said[512], any[64];
   (void)snprintf(program, sizeof program, "%s/drone", r->o->platform);
   (void)snprintf(ports, sizeof ports, "%.400s/drone-%u.ports", r->dir, i);
+  own_address(any, sizeof any, i);
   (void)unlink(ports);
   bool again = d->addr[0] != '\0';
   const char *argv[] = {program,
                         "--addr",
-                        again ? d->addr : "127.0.0.1:0",
+                        again ? d->addr : any,
                         "--ctl",
-                        again ? d->ctl : "127.0.0.1:0",
+                        again ? d->ctl : any,
                         "--dir",
                         d->dir,
                         "--token-file",
@@ -119,13 +129,11 @@ bool drone_start(run *r, unsigned i) {
                         ports,
                         geteuid() == 0 ? "--as-root" : NULL,
                         NULL};
-  if (!proc_start(&d->proc, argv))
+  if (!proc_start(&d->proc, argv) ||
+      !wait_file(&d->proc, ports, said, sizeof said))
     return false;
-  if (!again) {
-    if (!wait_file(&d->proc, ports, said, sizeof said) ||
-        sscanf(said, "guard %63s ctl %63s", d->addr, d->ctl) != 2)
-      return false;
-  }
+  if (!again && sscanf(said, "guard %63s ctl %63s", d->addr, d->ctl) != 2)
+    return false;
   d->stopped = false;
   return true;
 }
@@ -189,8 +197,10 @@ bool prov_start(run *r, unsigned i, const char *failpoint) {
                  r->o->platform);
   (void)snprintf(ports, sizeof ports, "%.400s/prov-%u.ports", r->dir, i);
   (void)snprintf(id, sizeof id, "p%u", i);
-  (void)snprintf(listen, sizeof listen, "%s",
-                 p->url[0] ? p->url + strlen("http://") : "127.0.0.1:0");
+  if (p->url[0])
+    (void)snprintf(listen, sizeof listen, "%s", p->url + strlen("http://"));
+  else
+    own_address(listen, sizeof listen, DRONES_MOST + i);
   (void)snprintf(p->failpoint, sizeof p->failpoint, "%s",
                  failpoint ? failpoint : "");
   (void)unlink(ports);
@@ -234,15 +244,15 @@ bool prov_start(run *r, unsigned i, const char *failpoint) {
   }
   if (!proc_start(&p->proc, argv))
     return false;
-  if (!p->url[0]) {
-    char said[256], addr[128];
-    if (!wait_file(&p->proc, ports, said, sizeof said))
-      return false;
-    const char *at = strstr(said, "127.0.0.1:");
-    if (!at || sscanf(at, "%100[0-9.:]", addr) != 1)
-      return false;
-    (void)snprintf(p->url, sizeof p->url, "http://%.100s", addr);
-  }
+  char said[256], addr[128];
+  if (!wait_file(&p->proc, ports, said, sizeof said))
+    return false;
+  if (p->url[0])
+    return true;
+  const char *at = strstr(said, "127.");
+  if (!at || sscanf(at, "%100[0-9.:]", addr) != 1)
+    return false;
+  (void)snprintf(p->url, sizeof p->url, "http://%.100s", addr);
   return true;
 }
 
