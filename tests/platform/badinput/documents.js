@@ -10,6 +10,8 @@ const options = {count: '200', seed: '1'};
 for (let i = 2; i + 1 < process.argv.length; i += 2)
   options[process.argv[i].replace(/^--/, '')] = process.argv[i + 1];
 
+// A copy: what is spoiled may be spoiled again.
+const copy = value => JSON.parse(JSON.stringify(value));
 const claim = 'ab'.repeat(16);
 const place = {drone: '127.9.0.1:80', addr: '127.9.0.1:80', claim};
 const forms = [
@@ -34,7 +36,7 @@ const forms = [
 ];
 
 function spoil(d, from) {
-  const doc = JSON.parse(JSON.stringify(from));
+  const doc = copy(from);
   const names = Object.keys(doc);
   for (let n = 1 + d.below(3); n > 0; n--) {
     const name = d.one(names);
@@ -43,9 +45,9 @@ function spoil(d, from) {
       delete doc[name];
     else if (inner !== null && typeof inner === 'object' && d.chance(50) &&
              Object.keys(inner).length > 0)
-      inner[d.one(Object.keys(inner))] = d.one(junk);
+      inner[d.one(Object.keys(inner))] = copy(d.one(junk));
     else
-      doc[name] = d.one(junk);
+      doc[name] = copy(d.one(junk));
   }
   return d.chance(5) ? {} : doc;
 }
