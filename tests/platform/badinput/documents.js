@@ -49,6 +49,8 @@ function spoil(d, from) {
     else
       doc[name] = copy(d.one(junk));
   }
+  if (d.chance(3))
+    doc[d.one(names)] = 'z'.repeat(3 << 20);
   return d.chance(5) ? {} : doc;
 }
 
