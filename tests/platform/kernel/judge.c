@@ -175,6 +175,7 @@ void judge(run *r) {
   judge_rest(r);
   judge_lives(r);
   judge_nonces(r);
+  judge_binds(r);
 }
 
 void judge_print(const run *r, bool ok) {
@@ -183,14 +184,14 @@ void judge_print(const run *r, bool ok) {
       "%u accepted, %u refused, %u failed; settled in %.1f s\n"
       "     killed at claim %u bind %u start %u settle %u publish %u, "
       "provisioners killed %u stopped %u, drones killed %u stopped %u robbed "
-      "%u; %u looks at agents, %u at routes\n",
+      "%u; %u looks at agents, %u at routes, %u binds\n",
       ok ? "ok" : "BAD", (unsigned long long)r->seed, r->o->naive ? " " : "",
       r->o->naive ? r->o->naive : "", r->calls, r->told_live, r->late_truth,
       r->accepted, r->refused, r->failed_calls, r->settle_s,
       r->failpoint_deaths[0], r->failpoint_deaths[1], r->failpoint_deaths[2],
       r->failpoint_deaths[3], r->failpoint_deaths[4], r->prov_kills,
       r->prov_stops, r->drone_kills, r->drone_stops, r->files_lost, r->samples,
-      r->routes_read);
+      r->routes_read, r->binds);
   for (unsigned law = 0; law < LAWS; law++)
     if (r->broken[law])
       printf("     %-3s broken %u times: %s\n", law_names[law], r->broken[law],

@@ -9,6 +9,7 @@
  *   trouble.c  what goes wrong, and when
  *   watch.c    looks at agents and routes all the time
  *   guard.c    a visitor's request
+ *   binds.c    what drones' logs tell of binds
  *   judge.c    what must be so in the end, and the table */
 #ifndef KERNEL_RUN_H
 #define KERNEL_RUN_H
@@ -103,6 +104,7 @@ typedef struct run {
   atomic_uint calls, told_live, accepted, refused, failed_calls, late_truth;
   atomic_uint failpoint_deaths[5], prov_kills, prov_stops, drone_kills,
       drone_stops, files_lost, samples, routes_read;
+  unsigned binds;
   double settle_s;
 } run;
 
@@ -170,6 +172,9 @@ int drone_holds(run *r, unsigned i, const char *claim);
    as expected. */
 bool guard_ask(const char *addr, const char *app, const char *claim,
                const char *expect);
+
+/* ---- binds.c ---- */
+void judge_binds(run *r);
 
 /* ---- judge.c ---- */
 void judge(run *r);
