@@ -81,6 +81,23 @@ static void on_line(run *r, const drone *d, bind_state *b, const char *line) {
   }
 }
 
+bool drone_told_bind(const drone *d, const char *claim) {
+  char line[2048], event[24], said[8], prefix[9], bound[16];
+  bool told = false;
+  FILE *f = fopen(d->proc.log, "r");
+  (void)snprintf(prefix, sizeof prefix, "%.8s", claim);
+  while (f && !told && fgets(line, sizeof line, f)) {
+    field(line, "event", event, sizeof event);
+    field(line, "said", said, sizeof said);
+    field(line, "claim", bound, sizeof bound);
+    told = strcmp(event, "bind") == 0 && strcmp(said, "0") == 0 &&
+           strcmp(bound, prefix) == 0;
+  }
+  if (f)
+    (void)fclose(f);
+  return told;
+}
+
 void judge_binds(run *r) {
   for (unsigned i = 0; i < r->o->drones; i++) {
     bind_state b = {.epoch = 0};

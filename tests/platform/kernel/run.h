@@ -175,6 +175,8 @@ bool guard_ask(const char *addr, const char *app, const char *claim,
 
 /* ---- binds.c ---- */
 void judge_binds(run *r);
+/* Whether the drone has told by now that it took the claim. */
+bool drone_told_bind(const drone *d, const char *claim);
 
 /* ---- judge.c ---- */
 void judge(run *r);

@@ -32,13 +32,13 @@ usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 # from run to run, so it may be seen, but need not.
 ways() {
   cat <<'TABLE'
-claim2xx   I2?,I3         --calm-ms 60000 --copies 3
-samebody   I2?,I3         --calm-ms 60000
-lastwrite  I2?,I3         --calm-ms 60000 --drones 21 --apps 20 --users 40
-readback   I2?,I3         --calm-ms 60000 --copies 3
-emptypool  I2,I4,I10?,I12 --calm-ms 3000 --dry --apps 30 --drones 20
-timeoutok  I2?,I3         --calm-ms 60000
-nofence    I2?,I3         --calm-ms 60000 --dry --apps 20 --drones 12 --users 30
+claim2xx   I2?,I3             --calm-ms 60000 --copies 3
+samebody   I2?,I3             --calm-ms 60000
+lastwrite  I2?,I3             --calm-ms 60000 --drones 21 --apps 20 --users 40
+readback   I2?,I3             --calm-ms 60000 --copies 3
+emptypool  I2,I3?,I4,I10?,I12 --calm-ms 3000 --dry --apps 30 --drones 20
+timeoutok  I2?,I3             --calm-ms 60000
+nofence    I2?,I3             --calm-ms 60000 --dry --apps 20 --drones 12 --users 30
 TABLE
 }
 
@@ -88,7 +88,7 @@ done
 out=$(mktemp) || exit 2
 trap 'rm -f "$out"' EXIT
 all_well=0
-printf '%-10s %-14s %-16s %-20s %5s  %s\n' \
+printf '%-10s %-18s %-16s %-20s %5s  %s\n' \
   way expected broken held runs 'as expected?'
 while read -r way expected how; do
   is_wanted "$way" || continue
@@ -103,7 +103,7 @@ while read -r way expected how; do
   read -r _ runs _ <<<"$verdict"
   answer=yes
   [ $status = 0 ] || answer=NO all_well=1
-  printf '%-10s %-14s %-16s %-20s %5s  %s\n' "$way" "$expected" \
+  printf '%-10s %-18s %-16s %-20s %5s  %s\n' "$way" "$expected" \
     "${broken%%;*}" "${held%%;*}" "$runs" "$answer"
   [ $status = 0 ] || sed 's/^/    /' "$out"
 done < <(ways)

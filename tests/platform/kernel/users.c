@@ -38,7 +38,8 @@ static void told_live(run *r, unsigned app, const char *op, const char *addr,
   int held = drone_holds(r, (unsigned)d, claim);
   if (held == 1)
     return;
-  if (held == 0 && !drone_has_had(r, (unsigned)d, claim))
+  if (held == 0 && !drone_has_had(r, (unsigned)d, claim) &&
+      !drone_told_bind(&r->drones[d], claim))
     broke(r, I3_TRUE, "%s was told live at %s with %s, which it never held", op,
           addr, claim);
   r->late_truth++;
