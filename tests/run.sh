@@ -96,14 +96,18 @@ configure() {
   cmake "${fresh[@]}" --preset "$1"
 }
 
-# Configures and builds a preset. A build that breaks ends everything.
-build() {
+# Configures and builds a preset, or some targets of it. A build that breaks ends
+# everything.
+build() { # PRESET [TARGET]...
+  local preset=$1
+  shift
+  set -- "$preset" "${@/#/--target=}"
   say "$1: build"
   configure "$1" >"$log" 2>&1 || {
     cat "$log"
     die "configuring preset $1"
   }
-  cmake --build --preset "$1" -- --quiet || die "building preset $1"
+  cmake --build --preset "$@" -- --quiet || die "building preset $1"
 }
 
 # High randomisation of addresses confuses the sanitizers of these compilers.
@@ -183,7 +187,7 @@ if [ "$quick" -eq 0 ]; then
   # What the user asked for may not be among these tests.
   none=()
   [ "${#ctest_arguments[@]}" -eq 0 ] || none=(--no-tests=ignore)
-  build tsan
+  build tsan threads
   run_tests tsan "${none[@]}"
   build fuzz
   run_tests fuzz "${none[@]}"

@@ -41,20 +41,26 @@ compile() { # FILE OBJECT
 export -f compile
 export scratch root include
 
-link_and_run() { # OUTPUT
-  "${CC:-cc}" "$scratch"/*.o -o "$scratch/run" "${libraries[@]}" -lpthread &&
-    "$scratch/run" ${what[@]+"${what[@]}"} --count "$seeds" >"$1" 2>&1
+link_and_run() { # OUTPUT [SEED]
+  "${CC:-cc}" "$scratch"/*.o -o "$scratch/run" "${libraries[@]}" -lpthread ||
+    return
+  [ -z "${2-}" ] ||
+    "$scratch/run" ${what[@]+"${what[@]}"} --seed "$2" >"$1" 2>&1 || return
+  "$scratch/run" ${what[@]+"${what[@]}"} --count "$seeds" >"$1" 2>&1
 }
 
 cp -r lib "$scratch/lib" || exit 1
 printf '%s\n' lib/*.c tests/couchsim/*.c |
   xargs -P "$(nproc)" -I{} bash -c \
     'compile "$0" "$scratch/$(basename "$0" .c).o"' {} || exit 1
+# Other tests run many seeds of it; here only that the build is good.
+all=$seeds seeds=1000
 link_and_run "$scratch/out" || {
   echo "the library as it is fails:"
   grep -m1 '^seed' "$scratch/out"
   exit 1
 }
+seeds=$all
 
 failed=0
 say_failed() {
@@ -76,7 +82,8 @@ change() { # PERL-SUBSTITUTION
   [ "$count" -eq 1 ]
 }
 
-plant() { # NAME PERL-SUBSTITUTION
+# SEED: one that has shown the bug; looked at first, to save time.
+plant() { # NAME PERL-SUBSTITUTION [SEED]
   local name=$1 object changed=
   [ "$only" = "  " ] || [[ $only == *" $name "* ]] || return 0
   if ! change "$2"; then
@@ -87,7 +94,7 @@ plant() { # NAME PERL-SUBSTITUTION
   object=$scratch/$(basename "$changed" .c).o
   if ! compile "$scratch/lib/$(basename "$changed")" "$object"; then
     say_failed "$name: does not compile"
-  elif link_and_run "$scratch/out"; then
+  elif link_and_run "$scratch/out" "${3-}"; then
     say_failed "$name: NOT SEEN in $seeds seeds"
   else
     echo "$name: $(grep -m1 '^seed' "$scratch/out" || echo 'it crashes')"

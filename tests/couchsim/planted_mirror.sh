@@ -1,5 +1,5 @@
 # The bugs of mirrors that tests/couchsim/planted.sh --mirror plants. Read by
-# it; each line is a name and a substitution that changes one file.
+# it; each is a name, a substitution that changes one file, and perhaps a seed.
 # shellcheck shell=bash disable=SC2016 # $1 is Perl's
 
 plant older-revision-applied \
@@ -9,7 +9,7 @@ plant deletes-forgotten-after-a-reset \
 plant gap-between-list-and-follow \
   's/m->phase == CFI_MIRROR_STARTING \|\|\n/m->phase <= CFI_MIRROR_LISTING ||\n/'
 plant rows-before-the-position \
-  's/m->phase == CFI_MIRROR_STARTING \|\|\n/false ||\n/'
+  's/m->phase == CFI_MIRROR_STARTING \|\|\n/false ||\n/' 666
 plant digest-keeps-what-is-deleted \
   's/(  gone = cfi_tree_leaf_sum\(path.leaf, path.pos, path.pos \+ 1\);\n)/$1  gone.digest = nothing.digest;\n/'
 plant gone-twice \
@@ -23,23 +23,23 @@ plant new-contents-where-the-old-are \
 plant doubts-dropped-when-asked-for \
   's/  if \(!agrees\(m, c, d\)\)\n    return keep_doubt[^;]*;//'
 plant doubt-outlives-the-feeds-word \
-  's/return cfi_doubt_settle\(m, id\) && cfi_audit_moved\(m, id\);/return cfi_audit_moved(m, id);/'
+  's/return cfi_doubt_settle\(m, id\) && cfi_audit_moved\(m, id\);/return cfi_audit_moved(m, id);/' 800
 plant graves-ignored-by-the-list \
   's/ \|\| in_grave\(m, c->id, &entry\) \|\|/ ||/'
 plant list-over-the-feeds-word \
-  's/if \(cfi_mirror_find\(m, c->id, &entry\) \|\| in_grave/if ((cfi_mirror_find(m, c->id, \&entry) \&\& cfi_rev_compare(rev_of(c), entry.rev) <= 0) || in_grave/'
+  's/if \(cfi_mirror_find\(m, c->id, &entry\) \|\| in_grave/if ((cfi_mirror_find(m, c->id, \&entry) \&\& cfi_rev_compare(rev_of(c), entry.rev) <= 0) || in_grave/' 2102
 plant grave-not-dug \
   's/  if \(!bury\(m, c->id, rev_of\(c\)\)\)\n    return CHANGEFEED_LATER;\n//'
 plant published-before-the-list-is-read \
-  's/if \(!cfi_mirror_gone\(m\) && m->shows && !m->rebuilding\)\n    cfi_mirror_publish/if (!cfi_mirror_gone(m))\n    cfi_mirror_publish/'
+  's/if \(!cfi_mirror_gone\(m\) && m->shows && !m->rebuilding\)\n    cfi_mirror_publish/if (!cfi_mirror_gone(m))\n    cfi_mirror_publish/' 3627
 plant bound-is-inside \
   's/compare_bytes\(id, m->to\) < 0/compare_bytes(id, m->to) <= 0/'
 plant list-of-another-history \
-  's/      l->foreign \|\| !m->world.same_history\(m->world.ctx, m->feed, feed\);/      false;/'
+  's/      l->foreign \|\| !m->world.same_history\(m->world.ctx, m->feed, feed\);/      false;/' 287
 plant snapshot-with-doubts \
-  's/ && !m->rebuilding &&\n         !cfi_doubt_any\(m\);/;/'
+  's/ && !m->rebuilding &&\n         !cfi_doubt_any\(m\);/;/' 128
 plant position-kept-over-a-batch-half-taken \
-  's/return cfi_mirror_leave\(m\) && verdict != CHANGEFEED_CONTINUE/return cfi_mirror_leave(m) \&\& verdict == CHANGEFEED_LATER/'
+  's/return cfi_mirror_leave\(m\) && verdict != CHANGEFEED_CONTINUE/return cfi_mirror_leave(m) \&\& verdict == CHANGEFEED_LATER/' 368
 plant audit-trusts-a-silent-feed \
   's/  if \(a->last.len != 0 \|\| a->rounds \+ 1 < CERTAIN\)\n    return true;/  return true;/'
 plant audit-looks-once \

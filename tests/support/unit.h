@@ -9,6 +9,15 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* Whether a sanitizer makes all of it many times slower: fewer rounds of the
+   same will do there. */
+static inline int cft_is_slow(void) {
+  const char *instrumented = getenv("CFT_INSTRUMENTED");
+
+  return instrumented != NULL && strcmp(instrumented, "1") == 0;
+}
 
 /* 0 when at least one test ran and none failed; takes the suite over. A run
    that was narrowed on purpose (CK_RUN_CASE and the like) may be empty. */

@@ -296,7 +296,7 @@ int main(void) {
   TCase *tc = tcase_create("memory");
 
   tcase_add_loop_test(tc, test_mirror_tree_memory_each_allocation, 0,
-                      2 * CFT_ID_KINDS);
+                      (cft_is_slow() ? 1 : 2) * CFT_ID_KINDS);
   tcase_add_test(tc, test_mirror_tree_memory_append);
   tcase_add_test(tc, test_mirror_tree_memory_new_and_replace);
   tcase_add_loop_test(tc, test_mirror_tree_memory_removal_without_any, 0,

@@ -184,7 +184,8 @@ int main(void) {
   Suite *suite = suite_create("mirror_tree_model");
   TCase *tc = tcase_create("model");
 
-  tcase_add_loop_test(tc, test_mirror_tree_model_random_work, 0, 30);
+  tcase_add_loop_test(tc, test_mirror_tree_model_random_work, 0,
+                      cft_is_slow() ? 8 : 30);
   tcase_add_loop_test(tc, test_mirror_tree_model_memory_goes_back, 0,
                       CFT_ID_KINDS);
   tcase_add_test(tc, test_mirror_tree_model_joins_what_versions_share);
