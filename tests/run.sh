@@ -187,7 +187,7 @@ if [ "$quick" -eq 0 ]; then
   # What the user asked for may not be among these tests.
   none=()
   [ "${#ctest_arguments[@]}" -eq 0 ] || none=(--no-tests=ignore)
-  build tsan threads
+  build tsan tests_with_threads
   run_tests tsan "${none[@]}"
   build fuzz
   run_tests fuzz "${none[@]}"
