@@ -158,7 +158,7 @@ for page in "$CFT_SOURCE_DIR"/docs/man/*.[1357]; do
   [ -e "$page" ] || continue
   name=${page##*/}
   # A page of a program that stays where it is built stays there, too.
-  if [[ $name == *.1 ]] && [ ! -x "$prefix/bin/${name%.1}" ]; then
+  if [[ $name == *.1 ]] && [ ! -x "$prefix/bin/${name%%[-.]*}" ]; then
     [ ! -e "$prefix/share/man/man1/$name" ] || die "$name has no program"
     continue
   fi
