@@ -44,7 +44,7 @@ die() {
 packages=(
   g++ binutils clang libclang-rt-14-dev clang-format clang-tidy
   check libjansson-dev
-  bash cmark-gfm curl mandoc openssl procps stunnel4 valgrind
+  bash cmark-gfm curl mandoc openssl procps python3 stunnel4 valgrind
   abigail-tools dpkg-dev fakeroot file musl-tools
   libuv1-dev libevent-dev libglib2.0-dev libsystemd-dev libsqlite3-dev
 )
