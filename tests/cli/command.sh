@@ -9,7 +9,8 @@ command=${CFT_CHANGEFEED:?is the path of the command}
 command=$(realpath -e -- "$command") || exit 1
 unset CHANGEFEED_PASSWORD
 export LC_ALL=C
-failures=0
+# shellcheck source=tests/support/expect.sh
+. "$root/tests/support/expect.sh"
 databases=()
 PEER_PID=
 
@@ -31,25 +32,6 @@ clean_up() {
   return "$status"
 }
 trap clean_up EXIT
-
-fail() {
-  printf 'FAILED: %s\n' "$*" >&2
-  failures=$((failures + 1))
-}
-
-expect() { # what, wanted, got
-  [ "$2" = "$3" ] || fail "$1: expected \"$2\", got \"$3\""
-}
-
-expect_match() { # what, pattern of [[ == ]], got
-  # shellcheck disable=SC2053
-  [[ $3 == $2 ]] || fail "$1: expected something like \"$2\", got \"$3\""
-}
-
-finish() {
-  [ "$failures" -eq 0 ] || exit 1
-  exit 0
-}
 
 # Runs the command: its streams in the files out and err, its status in
 # $status. One that hangs is an error of its own.
@@ -85,15 +67,6 @@ stop_peer() {
   [ -n "$PEER_PID" ] || return 0
   { kill -KILL "$PEER_PID" && wait "$PEER_PID"; } 2>/dev/null
   PEER_PID=
-}
-
-# Waits until a command is true; a minute at most.
-wait_until() {
-  local until=$((SECONDS + 60))
-  until "$@"; do
-    [ "$SECONDS" -lt "$until" ] || { fail "never true: $*"; return 1; }
-    sleep 0.02
-  done
 }
 
 now_ms() { printf '%s\n' "$((${EPOCHREALTIME/./} / 1000))"; }

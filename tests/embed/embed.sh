@@ -15,26 +15,9 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export LC_ALL=C
-failures=0
+# shellcheck source=tests/support/expect.sh
+. "$root/tests/support/expect.sh"
 pid=
-
-fail() {
-  printf 'FAILED: %s\n' "$*" >&2
-  failures=$((failures + 1))
-}
-
-expect() { # what, wanted, got
-  [ "$2" = "$3" ] || fail "$1: expected \"$2\", got \"$3\""
-}
-
-# Waits until a command is true; a minute at most.
-wait_until() {
-  local until=$((SECONDS + 60))
-  until "$@"; do
-    [ "$SECONDS" -lt "$until" ] || { fail "never true: $*"; return 1; }
-    sleep 0.02
-  done
-}
 
 # shellcheck source=tests/cli/sim.sh
 . "$root/tests/cli/sim.sh"
@@ -49,11 +32,6 @@ clean_up() {
   rm -rf "$work"
   return "$status"
 } 2>/dev/null
-
-finish() {
-  [ "$failures" -eq 0 ] || exit 1
-  exit 0
-}
 
 embed_begin() {
   local pc

@@ -14,7 +14,8 @@ if [ ! -x "$apps" ] || ! command -v node >/dev/null 2>&1; then
 fi
 export LC_ALL=C
 unset COUCHDB_URL APPS_SERVER APPS_TOKEN_FILE
-failures=0
+# shellcheck source=tests/support/expect.sh
+. "$root/tests/support/expect.sh"
 API_PID=
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/cft-apps-XXXXXX") || exit 1
@@ -35,34 +36,6 @@ clean_up() {
 SIM_PID=
 strays=() # processes that the shell does not know any more
 trap clean_up EXIT
-
-fail() {
-  printf 'FAILED: %s\n' "$*" >&2
-  failures=$((failures + 1))
-}
-
-expect() { # what, wanted, got
-  [ "$2" = "$3" ] || fail "$1: expected \"$2\", got \"$3\""
-}
-
-expect_match() { # what, pattern of [[ == ]], got
-  # shellcheck disable=SC2053
-  [[ $3 == $2 ]] || fail "$1: expected something like \"$2\", got \"$3\""
-}
-
-finish() {
-  [ "$failures" -eq 0 ] || exit 1
-  exit 0
-}
-
-# Waits until a command is true; a minute at most.
-wait_until() {
-  local until=$((SECONDS + 60))
-  until "$@"; do
-    [ "$SECONDS" -lt "$until" ] || { fail "never true: $*"; return 1; }
-    sleep 0.02
-  done
-}
 
 now_ms() { printf '%s\n' "$((${EPOCHREALTIME/./} / 1000))"; }
 

@@ -15,7 +15,8 @@ if [ ! -x "$provisioner" ]; then
 fi
 export LC_ALL=C
 unset COUCHDB_URL
-failures=0
+# shellcheck source=tests/support/expect.sh
+. "$root/tests/support/expect.sh"
 declare -A api prov_pid
 SIM_PID=
 
@@ -37,37 +38,6 @@ clean_up() {
 }
 trap clean_up EXIT
 
-fail() {
-  printf 'FAILED: %s\n' "$*" >&2
-  failures=$((failures + 1))
-}
-
-expect() { # what, wanted, got
-  [ "$2" = "$3" ] || fail "$1: expected \"$2\", got \"$3\""
-}
-
-expect_match() { # what, pattern of [[ == ]], got
-  # shellcheck disable=SC2053
-  [[ $3 == $2 ]] || fail "$1: expected something like \"$2\", got \"$3\""
-}
-
-finish() {
-  [ "$failures" -eq 0 ] || exit 1
-  exit 0
-}
-
-# Waits until a command is true; a minute at most.
-wait_until() {
-  local until=$((SECONDS + 60))
-  until "$@"; do
-    if [ "$SECONDS" -ge "$until" ]; then
-      echo "never: $*" >&2
-      exit 1
-    fi
-    sleep 0.05
-  done
-}
-
 # shellcheck source=tests/cli/sim.sh
 . "$root/tests/cli/sim.sh"
 
@@ -79,9 +49,9 @@ prov_start() { # name, options
     --port-file "$name.port" --token-file token \
     --drone-token-file drone-token "$@" 2>>"$name.log" &
   prov_pid[$name]=$!
-  wait_until test -s "$name.port"
+  wait_until test -s "$name.port" || exit 1
   api[$name]=http://$(cat "$name.port")
-  wait_until is_synced "$name"
+  wait_until is_synced "$name" || exit 1
 }
 
 is_synced() { curl -sf --noproxy '*' -o /dev/null "${api[$1]}/healthz"; }
