@@ -3,7 +3,7 @@
 #ifndef PROVISIONER_AGENT_H
 #define PROVISIONER_AGENT_H
 
-#include "provisioner/documents.h"
+#include "common/documents.h"
 
 typedef struct agent agent;
 

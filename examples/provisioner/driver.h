@@ -3,7 +3,7 @@
 #ifndef PROVISIONER_DRIVER_H
 #define PROVISIONER_DRIVER_H
 
-#include "provisioner/documents.h"
+#include "common/documents.h"
 
 typedef struct driver driver;
 

@@ -6,7 +6,7 @@
 #define PROVISIONER_JOBS_H
 
 #include "common/ids.h"
-#include "provisioner/documents.h"
+#include "common/documents.h"
 
 enum { KEY_MOST = 95, FORGET = -1 };
 

@@ -4,7 +4,7 @@
 #ifndef PROVISIONER_POOL_H
 #define PROVISIONER_POOL_H
 
-#include "provisioner/documents.h"
+#include "common/documents.h"
 
 typedef struct pool pool;
 

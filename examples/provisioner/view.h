@@ -4,7 +4,7 @@
 #ifndef PROVISIONER_VIEW_H
 #define PROVISIONER_VIEW_H
 
-#include "provisioner/documents.h"
+#include "common/documents.h"
 #include <uv.h>
 
 typedef struct view view;
@@ -23,10 +23,6 @@ typedef struct view_config {
   void (*on_over)(void *ctx, const char *why);
   void *ctx;
 } view_config;
-
-typedef struct balancer_doc {
-  char id[NAME_MOST + 1], addr[ADDR_MOST + 1], admin[ADDR_MOST + 1];
-} balancer_doc;
 
 enum { MEMBERS_MOST = 64 };
 

@@ -22,16 +22,6 @@ enum view_kind {
   VALUE_BALANCER
 };
 
-typedef struct maintenance_doc {
-  char mode[8], msg[256];
-  int64_t until_ms; /* 0: until somebody ends it */
-} maintenance_doc;
-
-typedef struct tick_doc {
-  char id[NAME_MOST + 1], boot[BOOT_LEN + 1];
-  int64_t n, at_ms, up_ms;
-} tick_doc;
-
 /* As large as its kind needs. Does not change once a reader may see it. */
 typedef struct view_value {
   enum view_kind kind;

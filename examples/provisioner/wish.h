@@ -5,7 +5,7 @@
 #ifndef PROVISIONER_WISH_H
 #define PROVISIONER_WISH_H
 
-#include "provisioner/documents.h"
+#include "common/documents.h"
 
 enum { KEY_MOST_LEN = 64, DEFINITION_LEN = 16, MESSAGE_MOST = 255 };
 

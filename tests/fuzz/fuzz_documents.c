@@ -4,8 +4,8 @@
  */
 #include "common/ids.h"
 #include "fuzz/fuzz.h"
-#include "provisioner/documents.c"
-#include "provisioner/documents_write.c"
+#include "common/documents.c"
+#include "common/documents_write.c"
 
 static void try_drone(const json_t *doc) {
   drone_doc first, second;

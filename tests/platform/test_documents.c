@@ -2,7 +2,7 @@
  * The platform's documents: what is right comes back as it was, what is wrong
  * is refused with a sentence that names the field.
  */
-#include "provisioner/documents.h"
+#include "common/documents.h"
 #include "support/unit.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
    hands it over only when all of it was right, so that a broken document never
    leaves half of itself. Members that are not known are passed over: another
    version of the program may have written them. */
-#include "provisioner/documents.h"
+#include "common/documents.h"
 
 #include <stdio.h>
 #include <string.h>

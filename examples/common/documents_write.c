@@ -1,6 +1,6 @@
 /* Documents into JSON; see documents.h. What is written here is read again by
    documents.c as the same. */
-#include "provisioner/documents.h"
+#include "common/documents.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* The platform's documents, taken out of JSON and put into it. Pure. A document
    with a wrong type, a missing field or a giant value is refused with a
    sentence that names the field; nothing of it is used. */
-#ifndef PROVISIONER_DOCUMENTS_H
-#define PROVISIONER_DOCUMENTS_H
+#ifndef COMMON_DOCUMENTS_H
+#define COMMON_DOCUMENTS_H
 
 #include "common/ids.h"
 #include <jansson.h>
@@ -71,11 +71,33 @@ typedef struct route_doc {
   size_t to_count, prev_count;
 } route_doc;
 
+typedef struct maintenance_doc {
+  char mode[8], msg[256]; /* "off", "api", "full" */
+  int64_t until_ms;       /* 0: until somebody ends it */
+} maintenance_doc;
+
+/* A provisioner's sign of life. */
+typedef struct tick_doc {
+  char id[NAME_MOST + 1], boot[CLAIM_LEN + 1];
+  int64_t n, at_ms, up_ms;
+} tick_doc;
+
+typedef struct balancer_doc {
+  char id[NAME_MOST + 1], addr[ADDR_MOST + 1], admin[ADDR_MOST + 1];
+} balancer_doc;
+
 /* false, with a sentence in why. */
 bool drone_doc_read(const json_t *doc, drone_doc *out, char *why, size_t size);
 bool app_doc_read(const json_t *doc, app_doc *out, char *why, size_t size);
 void app_doc_free(app_doc *app);
 bool route_doc_read(const json_t *doc, route_doc *out, char *why, size_t size);
+bool maintenance_doc_read(const json_t *doc, maintenance_doc *out, char *why,
+                          size_t size);
+/* name: what is behind the prefix in its _id. */
+bool tick_doc_read(const json_t *doc, const char *name, tick_doc *out,
+                   char *why, size_t size);
+bool balancer_doc_read(const json_t *doc, const char *name, balancer_doc *out,
+                       char *why, size_t size);
 /* NULL for want of memory. With _rev unless that is empty. */
 json_t *drone_doc_write(const drone_doc *drone);
 json_t *route_doc_write(const route_doc *route);
