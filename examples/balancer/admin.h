@@ -14,7 +14,16 @@
                          named by --peer
    POST /audit           compares with the database now
 
-   It changes nothing but by /audit, and tells no secret. */
+   It changes nothing but by /audit, and tells no secret.
+
+   What other programs read of it:
+     /digest  {"id","boot","version","digest","routes","source":
+              "nothing|snapshot|database","synced","fresh_ms","stale"}; digest
+              and routes are of the range asked for
+     /routes  {"routes":[{"app","rev","gen","state","code","hosts":[],"to":
+              [{"addr","claim"}]}],"next":APP or null}
+     /route   {"host","app","gen","state","to":[{"addr","claim"}],"applied"};
+              app is null where nothing is held */
 #ifndef BALANCER_ADMIN_H
 #define BALANCER_ADMIN_H
 

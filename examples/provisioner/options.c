@@ -1,9 +1,8 @@
 /* Options of the provisioner; see options.h. */
 #include "provisioner/options.h"
 
+#include "common/couch_url.h"
 #include "common/log.h"
-#include "common/rest.h"
-#include "common/text.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +11,7 @@
 enum { EXIT_USAGE = 2 };
 
 static const config_option table[] = {
-    {"couch", CONFIG_STRING, NULL, 0, 0, "URL",
-     "the database server; default: COUCHDB_URL, http://127.0.0.1:5984"},
-    {"couch-user", CONFIG_STRING, NULL, 0, 0, "NAME",
-     "who we are there, in place of the URL's user"},
-    {"couch-password-file", CONFIG_STRING, NULL, 0, 0, "FILE",
-     "the password, in a file that only its owner can read"},
+    COUCH_OPTIONS,
     {"apps", CONFIG_STRING, "apps", 0, 0, "DB",
      "the database of apps and routes"},
     {"locks", CONFIG_STRING, "locks", 0, 0, "DB",
@@ -84,61 +78,6 @@ static const config_option table[] = {
 static const config_program program = {
     "provisioner", "Starts apps on drones, as a CouchDB database says.",
     "PROVISIONER", table, NULL};
-
-/* The URL with user and password in it. */
-static char *with_password(const char *url, const char *user,
-                           const char *password) {
-  const char *scheme = strstr(url, "://");
-  const char *rest_of = scheme != NULL ? scheme + 3 : url;
-  size_t authority = strcspn(rest_of, "/?#");
-  const char *at = memrchr(rest_of, '@', authority);
-  char name[512] = "", secret[1024] = "";
-  text out = TEXT_INIT;
-
-  if (user == NULL && password == NULL)
-    return strdup(url);
-  if (user != NULL) {
-    if (!rest_escape(user, name, sizeof name))
-      return NULL;
-  } else if (at != NULL) {
-    size_t len = strcspn(rest_of, ":@");
-
-    (void)snprintf(name, sizeof name, "%.*s", (int)len, rest_of);
-  }
-  if (password != NULL && !rest_escape(password, secret, sizeof secret))
-    return NULL;
-  text_add(&out, url, (size_t)(rest_of - url));
-  text_printf(&out, "%s%s%s@%s", name, password != NULL ? ":" : "", secret,
-              at != NULL ? at + 1 : rest_of);
-  memset(secret, 0, sizeof secret);
-  if (!out.failed)
-    return out.data;
-  text_free(&out);
-  return NULL;
-}
-
-static bool read_couch(options *o, char *error, size_t size) {
-  const char *url = config_string(o->config, "couch");
-  const char *file = config_string(o->config, "couch-password-file");
-  char *password = NULL;
-
-  if (url == NULL)
-    url = getenv("COUCHDB_URL");
-  if (url == NULL || *url == '\0')
-    url = "http://127.0.0.1:5984";
-  if (file != NULL) {
-    password = config_secret(file, error, size);
-    if (password == NULL)
-      return false;
-  }
-  o->couch =
-      with_password(url, config_string(o->config, "couch-user"), password);
-  config_forget(password);
-  if (o->couch == NULL)
-    (void)snprintf(error, size,
-                   "--couch, the user or the password is too long");
-  return o->couch != NULL;
-}
 
 static bool read_secret(const options *o, const char *name, char **out,
                         char *error, size_t size) {
@@ -217,7 +156,7 @@ int options_read(options *o, int argc, char **argv, char *error,
     return 0;
   }
   if (!read_others(o, error, error_size) || !read_id(o, error, error_size) ||
-      !read_couch(o, error, error_size))
+      (o->couch = couch_url(o->config, error, error_size)) == NULL)
     return EXIT_USAGE;
   if (!config_flag(o->config, "init") &&
       (!read_secret(o, "token-file", &o->token, error, error_size) ||
