@@ -300,8 +300,6 @@ static int64_t look_started(look *l) {
 static int64_t look_stopped(look *l) {
   pool_leave(l->w->k->pool, l->app.name);
   l->memory->whole_ms = 0;
-  if (l->app.gen == 0 && !l->has_route && l->drone_count == 0)
-    return l->w->k->app_every_ms;
   if (l->has_route && l->route.to_count != 0) {
     memcpy(l->route.prev, l->route.to, sizeof l->route.prev);
     l->route.prev_count = l->route.to_count;
@@ -385,11 +383,8 @@ static bool is_quiet(look *l, const char *app) {
   if (!view_app(k->view, app, &seen))
     return !l->has_route && l->drone_count == 0;
   if (!seen.started)
-    quiet = l->drone_count == 0 &&
-            (l->has_route
-                 ? l->route.gen == seen.gen &&
-                       l->route.state == ROUTE_STOPPED && l->route.to_count == 0
-                 : seen.gen == 0);
+    quiet = l->drone_count == 0 && l->has_route && l->route.gen == seen.gen &&
+            l->route.state == ROUTE_STOPPED && l->route.to_count == 0;
   else
     quiet = l->has_route && l->route.gen == seen.gen && waits(l, app);
   if (seen.started && !quiet)

@@ -98,6 +98,23 @@ START_TEST(test_kernel_an_app_is_started_stopped_and_destroyed) {
 }
 END_TEST
 
+/* A balancer has to tell it from a host that nobody has. */
+START_TEST(test_kernel_an_app_that_was_never_started_has_a_route) {
+  route_doc r;
+
+  open_world(1);
+  store_want(&db, "blog", "stopped", 0);
+  store_await(&db, "blog", 0, ROUTE_STOPPED, &r);
+  ck_assert_uint_eq(r.host_count, 1);
+  ck_assert_str_eq(r.hosts[0], "blog.example");
+  ck_assert_uint_eq(r.to_count, 0);
+  store_want(&db, "blog", "started", 1);
+  store_await(&db, "blog", 1, ROUTE_LIVE, &r);
+  served("blog", &r);
+  close_world();
+}
+END_TEST
+
 /* More of them than there are workers. */
 START_TEST(test_kernel_apps_that_do_not_answer_keep_nobody_waiting) {
   kernel_config config;
@@ -410,6 +427,7 @@ int main(void) {
 
   tcase_set_timeout(tc, 100);
   tcase_add_test(tc, test_kernel_an_app_is_started_stopped_and_destroyed);
+  tcase_add_test(tc, test_kernel_an_app_that_was_never_started_has_a_route);
   tcase_add_test(tc, test_kernel_apps_that_do_not_answer_keep_nobody_waiting);
   tcase_add_test(tc, test_kernel_another_gen_moves_and_the_old_one_is_freed);
   tcase_add_test(tc, test_kernel_a_failed_start_leaves_the_old_one_serving);
