@@ -33,15 +33,22 @@ typedef struct page_answer {
   int status;
   http_field fields[PAGE_FIELDS]; /* Content-Type, X-Balancer-Error,
                                      X-Request-Id, Cache-Control: no-store,
-                                     Retry-After, Vary */
+                                     Retry-After, Vary, and what keeps a page
+                                     from being taken for more than it is */
   size_t field_count;
-  text body; /* page_free */
+  text body; /* page_free; empty when there was no memory */
   char retry[16], code[4];
 } page_answer;
 
-/* accept: of the request's Accept, may be empty; id: X-Request-Id, may be "";
-   status: 0: the page's own; detail: one more sentence for people ("3rd in the
-   line", a maintenance's message), or NULL: escaped as the form needs it. */
+/* accept: of the request's Accept, may be empty; id: X-Request-Id, may be "",
+   lives as long as out; status: 0: the page's own; detail: one more sentence
+   for people ("3rd in the line", a maintenance's message), or NULL: cut at 400
+   bytes, and escaped as the form needs it. out points into itself: it is not
+   copied.
+
+   HTML goes to who names text/html in Accept, JSON to who names it, one line of
+   text to all others; where several are named, weights decide, then this
+   order. A browser comes again by itself where waiting helps (E02, E05). */
 void page_make(page_answer *out, enum page page, int status, http_str accept,
                const char *id, const char *detail);
 void page_free(page_answer *out);
