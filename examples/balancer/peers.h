@@ -32,6 +32,7 @@ typedef struct peer_status {
 
 typedef struct peers_config {
   const char *self;
+  const char *admin;       /* where we are asked ourselves: "127.0.0.1:7500" */
   const char *const *urls; /* named ones, besides those in the database */
   size_t url_count;
   int64_t every_ms; /* 0: 5 s */
@@ -45,6 +46,9 @@ void peers_set(peers *p, const balancer_doc *all, size_t count,
                const changefeed_digest *digest, uint64_t routes);
 size_t peers_get(peers *p, peer_status *out, size_t most);
 bool peers_drifted(peers *p); /* any of them */
+/* Whether that is the URL of one of them: "http://ADDRESS:PORT", or as --peer
+   named it. */
+bool peers_knows(peers *p, const char *url);
 
 /* What differs between two balancers' /digest and /routes; used by /diff?peer=
    and --shadow. any thread. */
