@@ -263,6 +263,8 @@ void http_pool_forget(http_pool *p, const char *address, const char *key) {
   }
 }
 
+http_pool_counts http_pool_get_counts(const http_pool *p) { return p->counts; }
+
 void http_pool_settle(http_pool *p) {
   void (*done)(void *ctx) = p->on_closed;
   void *ctx = p->on_closed_ctx;

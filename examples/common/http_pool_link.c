@@ -341,7 +341,9 @@ http_link *http_link_get(http_bucket *b, bool fresh, const http_link_user *user,
                          void *ctx, int *error) {
   http_link *l = fresh ? NULL : http_pool_take(b);
 
-  if (l == NULL) {
+  if (l != NULL) {
+    b->pool->counts.reused++;
+  } else {
     l = link_new(b, error);
     if (l == NULL)
       return NULL;
@@ -350,6 +352,7 @@ http_link *http_link_get(http_bucket *b, bool fresh, const http_link_user *user,
       http_link_close(l);
       return NULL;
     }
+    b->pool->counts.connects++;
   }
   l->user = user;
   l->ctx = ctx;

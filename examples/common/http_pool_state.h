@@ -113,6 +113,7 @@ struct http_pool {
   void (*free_spares)(http_pool *p); /* NULL: there are none */
   char id[40];                       /* of requests: random, then a number */
   uint64_t requests;
+  http_pool_counts counts;
   char data[HTTP_LINK_READ]; /* what was just read, of any link */
 };
 

@@ -210,6 +210,8 @@ static void on_late(http_link *l, void *ctx) {
   } else if (p->expecting) {
     p->expecting = false;
     send_request(p);
+  } else if (p->has_body && !p->body_done && !p->client_paused) {
+    pass_waits(p); /* for the client, whose time the server keeps */
   } else {
     pass_fail(p, HTTP_PROXY_LATE, "no answer in time");
   }

@@ -23,6 +23,12 @@ void http_pool_close(http_pool *p, void (*done)(void *ctx), void *ctx);
 /* Drops idle connections of that address and key ("" : of every key). */
 void http_pool_forget(http_pool *p, const char *address, const char *key);
 
+/* How often a connection was made, or one that was kept was used. */
+typedef struct http_pool_counts {
+  uint64_t connects, reused;
+} http_pool_counts;
+http_pool_counts http_pool_get_counts(const http_pool *p);
+
 /* What happened; a visitor's page and the metrics hang on it. */
 enum http_proxy_result {
   HTTP_PROXY_OK,
@@ -46,7 +52,8 @@ typedef struct http_proxy_rules {
   const http_field *request; /* set on what goes there; the client's fields of
                                 these names are dropped, "_" is "-" in them */
   size_t request_count;
-  const http_field *response; /* set on the answer, the server's dropped */
+  const http_field *response; /* set on the answer, the server's dropped; a
+                                 value without data: only dropped */
   size_t response_count;      /* at most HTTP_PROXY_SET */
   const char *drop_prefix; /* the client's fields that begin so are dropped, and
                               the server's in its answer; NULL: none */
@@ -58,15 +65,17 @@ typedef struct http_proxy_rules {
   int64_t idle_ms;    /* without a byte either way; 0: 60 s */
   int64_t tunnel_ms;  /* the same for websockets; 0: 1 h */
   /* The answer's head has come, nothing was sent to the client: a result other
-     than HTTP_PROXY_OK drops it. May be NULL. */
+     than HTTP_PROXY_OK drops it. Where it is set, the 1xx before an answer,
+     which nobody has looked at, are not passed on. May be NULL. */
   enum http_proxy_result (*on_head)(http_exchange *x, const http_head *head,
                                     void *user);
-  /* Nothing was sent to the client: has to answer x. Required. May be called
-     before http_proxy returns. */
+  /* Nothing was sent to the client: has to answer x, or give it to http_proxy
+     again, where http_exchange_is_untouched. Required. May be called before
+     http_proxy returns. */
   void (*on_failed)(http_exchange *x, enum http_proxy_result result,
                     const char *why, void *user);
-  /* Once at the end, whatever it was; x is still there, and on_failed comes
-     behind it. May be NULL. */
+  /* Once at the end of each http_proxy, whatever it was; x is still there, and
+     on_failed comes behind it. May be NULL. */
   void (*on_done)(http_exchange *x, enum http_proxy_result result, void *user);
   void *user;
 } http_proxy_rules;

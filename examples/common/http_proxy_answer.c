@@ -104,7 +104,8 @@ static void take_inform(http_pass *p, const http_head *head) {
   if (p->informs > PASS_INFORMS) {
     pass_fail(p, HTTP_PROXY_BROKEN, "too many heads before the answer's");
   } else if (head->status != 100) {
-    http_exchange_inform(p->x, head->status);
+    if (p->rules.on_head == NULL)
+      http_exchange_inform(p->x, head->status);
   } else if (p->expecting) {
     p->expecting = false;
     pass_read_body(p); /* which tells the client to go on */

@@ -196,6 +196,7 @@ size_t pass_answer_fields(const http_pass *p, const http_head *head,
     fields[count++] = *field;
   }
   for (i = 0; i < rules->response_count; i++)
-    fields[count++] = rules->response[i];
+    if (rules->response[i].value.data != NULL)
+      fields[count++] = rules->response[i];
   return count;
 }

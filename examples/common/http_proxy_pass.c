@@ -56,7 +56,10 @@ static bool copy_rules(http_pass *p, const http_proxy_rules *rules) {
     const http_field *field = &rules->response[i];
 
     p->response[i].name = copy_bytes(&to, field->name.data, field->name.len);
-    p->response[i].value = copy_bytes(&to, field->value.data, field->value.len);
+    p->response[i].value = (http_str){NULL, 0};
+    if (field->value.data != NULL)
+      p->response[i].value =
+          copy_bytes(&to, field->value.data, field->value.len);
   }
   p->rules = *rules;
   p->rules.request = NULL;
@@ -188,7 +191,8 @@ void pass_fail(http_pass *p, enum http_proxy_result result, const char *why) {
   char sentence[160];
 
   (void)snprintf(sentence, sizeof sentence, "%s", why);
-  http_exchange_pause(x); /* or its body would come to what was a pass */
+  if (p->reading)
+    http_exchange_pause(x); /* or its body would come to what was a pass */
   let_go(p, result, false);
   rules.on_failed(x, result, sentence, rules.user);
 }

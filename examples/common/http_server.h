@@ -29,10 +29,12 @@ typedef struct http_server_config {
   int64_t idle_ms; /* between requests, and without a byte in a body; 0: 60 s */
   bool reuse_port;
   void (*on_request)(http_exchange *x, void *user);
-  /* A head that was refused: answers by itself (http_exchange_answer closes),
-     or leaves it: then a plain text page is sent. May be NULL. */
+  /* A request that the server refuses: its head, or later its body. Answers by
+     itself (http_exchange_answer closes), or leaves it: then a plain text page
+     is sent. Of one that on_request has had, on_gone was called before, and
+     http_exchange_get still tells what was set. May be NULL. */
   void (*on_refused)(http_exchange *x, int status, const char *why, void *user);
-  /* After each exchange, for logs and metrics; may be NULL. */
+  /* Once after each exchange, for logs and metrics; may be NULL. */
   void (*on_done)(http_exchange *x, void *user);
   void *user;
 } http_server_config;
@@ -64,6 +66,9 @@ int http_exchange_status(
 uint64_t http_exchange_sent(const http_exchange *x); /* bytes of body */
 void http_exchange_set(http_exchange *x, void *ctx);
 void *http_exchange_get(const http_exchange *x);
+/* Nothing of an answer is on its way and nobody has asked for the body: it
+   could be given to somebody else as if it had just come. */
+bool http_exchange_is_untouched(const http_exchange *x);
 /* Called once if the client goes, or the server closes, before the answer is
    whole; not after. */
 void http_exchange_on_gone(http_exchange *x,

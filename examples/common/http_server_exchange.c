@@ -40,14 +40,16 @@ void exchange_done(http_exchange *x) {
     config->on_done(x, config->user);
 }
 
-void exchange_taken(http_exchange *x) {
+void exchange_takeover(http_exchange *x) {
   void (*on_gone)(http_exchange *, void *) = x->on_gone;
 
-  if (!x->open)
-    return;
   x->on_gone = NULL;
-  if (on_gone != NULL)
+  if (x->open && on_gone != NULL)
     on_gone(x, x->gone_ctx);
+}
+
+void exchange_taken(http_exchange *x) {
+  exchange_takeover(x);
   exchange_done(x);
 }
 
@@ -66,6 +68,10 @@ int64_t http_exchange_began_ms(const http_exchange *x) { return x->began_ms; }
 int http_exchange_status(const http_exchange *x) { return x->status; }
 
 uint64_t http_exchange_sent(const http_exchange *x) { return x->sent; }
+
+bool http_exchange_is_untouched(const http_exchange *x) {
+  return x->open && x->answer == ANSWER_NONE && x->asked == ASKED_NOT;
+}
 
 void http_exchange_set(http_exchange *x, void *ctx) { x->ctx = ctx; }
 

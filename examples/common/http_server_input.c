@@ -19,8 +19,10 @@ static void plain_page(http_exchange *x, int status, const char *why) {
 void conn_refuse(http_conn *c, int status, const char *why) {
   http_exchange *x = &c->x;
   http_server_config *config = &c->server->config;
+  void *ctx = x->ctx;
 
   exchange_begin(x, x->head);
+  x->ctx = ctx;
   x->refused = true;
   c->keep = false;
   x->body.done = true;
@@ -105,15 +107,14 @@ static void next_request(http_conn *c) {
 
 /* The body cannot go on. */
 static void stop_body(http_conn *c, int status, const char *why) {
-  bool unanswered = c->x.answer == ANSWER_NONE;
-
-  exchange_taken(&c->x);
-  if (c->state == CONN_CLOSED)
+  if (c->x.answer == ANSWER_NONE) {
+    exchange_takeover(&c->x);
+    if (c->state != CONN_CLOSED)
+      conn_refuse(c, status, why);
     return;
-  if (unanswered)
-    conn_refuse(c, status, why);
-  else
-    conn_reset(c);
+  }
+  exchange_taken(&c->x);
+  conn_reset(c);
 }
 
 /* Answered, and its body was not asked for, or not all of it. */

@@ -167,6 +167,8 @@ void conn_drained(http_conn *c);
 void exchange_begin(http_exchange *x, http_head *head);
 void exchange_done(http_exchange *x);  /* it leaves the caller's hands */
 void exchange_taken(http_exchange *x); /* the same, and he is told: on_gone */
+/* He is told, and the server will answer in his place. */
+void exchange_takeover(http_exchange *x);
 void exchange_clear(http_exchange *x);
 
 #endif

@@ -64,7 +64,7 @@ static void too_late(http_conn *c) {
   } else if (c->state == CONN_HEAD && c->head.len != 0) {
     conn_refuse(c, 408, "The head did not come in time.");
   } else if (c->state == CONN_BUSY && c->x.answer == ANSWER_NONE) {
-    exchange_taken(&c->x);
+    exchange_takeover(&c->x);
     if (c->state != CONN_CLOSED)
       conn_refuse(c, 408, "The body did not come in time.");
   } else {
