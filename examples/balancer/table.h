@@ -26,14 +26,16 @@ enum { TABLE_READERS = 64 };
 table *table_new(void);    /* NULL for want of memory */
 void table_free(table *t); /* no reader is left; frees what waits */
 /* p is freed by free_it when no reader can see it any more. Always taken: when
-   there is no memory to remember it, the writer waits for the readers. */
+   there is no memory to remember it, the writer waits for the readers, so it is
+   not one of them. free_it calls nothing of the table. NULL is fine. */
 void table_retire(table *t, void *p, void (*free_it)(void *p));
 /* Frees what can be; to be called now and then, also when nothing changes. */
 void table_reclaim(table *t);
-size_t table_waiting(const table *t); /* bytes or pieces that wait; for tests */
+size_t table_waiting(const table *t); /* pieces that wait; for tests */
 
 /* A set that nobody reads yet; expect: routes there will be, 0: unknown. It
-   does not own its routes. */
+   does not own its routes; each is in it once, and each app. NULL for want of
+   memory. */
 routes *routes_new(table *t, size_t expect);
 /* Puts r in, in place of instead (NULL: none; need not have the same hosts).
    Readers find the one or the other. false for want of memory: nothing has
@@ -43,14 +45,16 @@ bool routes_put(routes *s, const route *r, const route *instead);
 void routes_drop(routes *s, const route *r);
 /* Without a reader's rights; for the writer. */
 const route *routes_find(const routes *s, const char *host, size_t len);
-size_t routes_host_count(const routes *s);
+size_t routes_host_count(const routes *s); /* that are found */
+/* How often a host is listed by a route that does not have it. */
+size_t routes_shadow_count(const routes *s);
 size_t routes_bytes(const routes *s); /* of the index */
 /* Frees the index at once; only of a set that was never published. */
 void routes_free(routes *s);
-/* Puts s in force; the set before is retired and freed when nobody reads it,
-   its routes are the caller's to retire. */
+/* Puts s in force, the table's own from now on; the set before is retired, its
+   routes are the caller's to retire, after this. */
 void table_publish(table *t, routes *s);
-routes *table_current(table *t);
+routes *table_current(table *t); /* an empty one before the first */
 
 /* What all visitors are told now; words are copied. */
 typedef struct table_notice {
