@@ -5,6 +5,7 @@
 
 #include "balancer/table.h"
 #include "common/metrics.h"
+#include <stdio.h>
 #include <uv.h>
 
 typedef struct engine engine;
@@ -47,6 +48,9 @@ engine *plane_open(uv_loop_t *loop, const engine_config *config, char *error,
                    size_t size);
 engine *haproxy_open(uv_loop_t *loop, const engine_config *config, char *error,
                      size_t size);
+
+/* Prints a whole configuration for HAProxy; -1 when it cannot be written. */
+int haproxy_write_config(const engine_config *config, FILE *out);
 
 /* engine.c: on the loop's thread. */
 const char *engine_address(const engine *e); /* "127.0.0.1:43210" */

@@ -40,7 +40,7 @@ typedef struct peers_config {
 } peers_config;
 
 peers *peers_start(const peers_config *config, char *error, size_t size);
-void peers_stop(peers *p); /* waits for the call that is under way, 2 s */
+void peers_stop(peers *p); /* waits for what is under way, some seconds */
 /* Loop's thread: who there is, and what we hold, told anew as it changes. */
 void peers_set(peers *p, const balancer_doc *all, size_t count,
                const changefeed_digest *digest, uint64_t routes);
@@ -56,8 +56,9 @@ typedef struct peer_difference {
   char app[NAME_MOST + 1];
   char mine[REV_MOST + 1], theirs[REV_MOST + 1]; /* "": it is not there */
 } peer_difference;
-/* base URLs of two admin faces; -1 with a sentence, else how many were put into
-   out (at most most; *more: there are others). */
+/* Base URLs of two admin faces; gives up after some 5 s (*more); -1 with a
+   sentence, else how many were put into out (at most most; *more: there are
+   others). */
 int peers_diff(const char *mine, const char *theirs, peer_difference *out,
                size_t most, bool *more, char *error, size_t size);
 

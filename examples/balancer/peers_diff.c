@@ -5,8 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { LIST_MOST = 500, ASKS_MOST = 2000, DEPTH_MOST = NAME_MOST };
+enum {
+  LIST_MOST = 500,
+  ASKS_MOST = 2000,
+  SECONDS_MOST = 5,
+  DEPTH_MOST = NAME_MOST
+};
 
 /* What may stand in a name, in order; and one beyond. */
 static const char letters[] = "-0123456789abcdefghijklmnopqrstuvwxyz{";
@@ -17,10 +23,18 @@ typedef struct search {
   peer_difference *out;
   size_t count, most;
   unsigned asks;
+  time_t end; /* monotonic */
   bool more;
   char *error;
   size_t size;
 } search;
+
+static time_t now_s(void) {
+  struct timespec t;
+
+  (void)clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec;
+}
 
 static void add(search *s, const peer_route *left, const peer_route *right) {
   peer_difference *d;
@@ -76,7 +90,8 @@ static bool look(search *s, const char *from, const char *until, bool *same,
                  bool *small) {
   peer_digest mine, theirs;
 
-  if (++s->asks > ASKS_MOST) { /* they change faster than they are read */
+  /* They change faster than they are read. */
+  if (++s->asks > ASKS_MOST || now_s() > s->end) {
     s->more = true;
     *same = true;
     return true;
@@ -135,6 +150,7 @@ int peers_diff(const char *mine, const char *theirs, peer_difference *out,
   search s = {.out = out, .most = most, .error = error, .size = size};
   bool ok = false;
 
+  s.end = now_s() + SECONDS_MOST;
   s.mine = open_rest(mine, error, size);
   s.theirs = s.mine != NULL ? open_rest(theirs, error, size) : NULL;
   s.left = malloc(LIST_MOST * sizeof *s.left);
