@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const law_names[LAWS] = {"I1", "I2", "I3", "I4", "I10", "I12"};
+static const char *const names[LAWS] = {"I1", "I2", "I3", "I4", "I10", "I12"};
+const law_list all_laws = {names, LAWS};
 
 typedef struct rest_state {
   json_t *drones, *routes, *apps; /* rows of _all_docs */
@@ -194,6 +195,6 @@ void judge_print(const run *r, bool ok) {
       r->routes_read, r->binds);
   for (unsigned law = 0; law < LAWS; law++)
     if (r->broken[law])
-      printf("     %-3s broken %u times: %s\n", law_names[law], r->broken[law],
+      printf("     %-3s broken %u times: %s\n", names[law], r->broken[law],
              r->first[law]);
 }

@@ -2,7 +2,6 @@
  * again. */
 #include "run.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,34 +108,9 @@ static bool wrong(const char *what, const char *value) {
   return false;
 }
 
-static bool number(const char *value, uint64_t least, uint64_t most,
-                   uint64_t *out) {
-  char *end = NULL;
-  errno = 0;
-  unsigned long long n = strtoull(value, &end, 10);
-  if (*value < '0' || *value > '9' || *end || errno || n < least || n > most) {
-    (void)fprintf(stderr,
-                  "platform_kernel_run: a number from %llu to %llu is "
-                  "needed, not \"%s\"\n",
-                  (unsigned long long)least, (unsigned long long)most, value);
-    return false;
-  }
-  *out = n;
-  return true;
-}
-
-static bool small(const char *value, unsigned least, unsigned most,
-                  unsigned *out) {
-  uint64_t n = 0;
-  bool ok = number(value, least, most, &n);
-  if (ok)
-    *out = (unsigned)n;
-  return ok;
-}
-
 static bool time_of(const char *value, int64_t *out) {
   uint64_t n = 0;
-  bool ok = number(value, 0, 3600000, &n);
+  bool ok = number_of(value, 0, 3600000, &n);
   if (ok)
     *out = (int64_t)n;
   return ok;
@@ -145,19 +119,19 @@ static bool time_of(const char *value, int64_t *out) {
 static bool set_number(options *o, int what, const char *value) {
   switch (what) {
   case SEED:
-    return number(value, 0, UINT64_MAX, &o->seed);
+    return number_of(value, 0, UINT64_MAX, &o->seed);
   case SEEDS:
-    return number(value, 1, 1000000, &o->seeds);
+    return number_of(value, 1, 1000000, &o->seeds);
   case APPS:
-    return small(value, 1, APPS_MOST, &o->apps);
+    return small_of(value, 1, APPS_MOST, &o->apps);
   case DRONES:
-    return small(value, 1, DRONES_MOST, &o->drones);
+    return small_of(value, 1, DRONES_MOST, &o->drones);
   case STARTS:
-    return small(value, 0, 1000000000, &o->starts);
+    return small_of(value, 0, 1000000000, &o->starts);
   case USERS:
-    return small(value, 1, USERS_MOST, &o->users);
+    return small_of(value, 1, USERS_MOST, &o->users);
   case COPIES:
-    return small(value, 1, 3, &o->copies);
+    return small_of(value, 1, 3, &o->copies);
   case TROUBLE:
     return time_of(value, &o->trouble_ms);
   case CALM:
@@ -212,7 +186,7 @@ static bool set(options *o, int what, const char *value) {
     return set_naive(o, value);
   case EXPECT:
     o->expect = value;
-    return laws_named(value, false) != 0 ||
+    return laws_named(all_laws, value, false) != 0 ||
            wrong("--expect names no law that must be broken", value);
   case DIR_:
     (void)snprintf(o->dir, sizeof o->dir, "%s", value);
@@ -248,6 +222,8 @@ int options_read(options *o, int argc, char **argv) {
                  .starts = 100000,
                  .users = 12,
                  .copies = 1,
+                 .provs = PROVS,
+                 .nodes = 3,
                  .trouble_ms = 10000,
                  .calm_ms = 90000,
                  .race = 0.25,

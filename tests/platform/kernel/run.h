@@ -3,14 +3,19 @@
  * and what is seen of it all over HTTP. Nothing here looks into a program.
  *
  *   options.c  what a run is asked for
+ *   asked.c    numbers and laws, as options name them
  *   procs.c    programs, started, stopped, killed
  *   world.c    all of them together
+ *   couch.c    the database
+ *   begin.c    a pool that is free, apps that are there, what is left behind
  *   users.c    threads that create, start, restart and stop apps
  *   trouble.c  what goes wrong, and when
  *   watch.c    looks at agents and routes all the time
  *   guard.c    a visitor's request
  *   binds.c    what drones' logs tell of binds
- *   judge.c    what must be so in the end, and the table */
+ *   judge.c    what must be so in the end, and the table
+ *
+ * The runs with balancers (../visit) have their world from here. */
 #ifndef KERNEL_RUN_H
 #define KERNEL_RUN_H
 
@@ -27,7 +32,8 @@ enum {
   DRONES_MOST = 400,
   APPS_MOST = 1000,
   USERS_MOST = 512,
-  PROVS = 3,
+  PROVS = 3, /* at most */
+  NODES_MOST = 8,
   SEEN_MOST = 512,
   LIVES_MOST = 20000,
   PATH_LEN = 512
@@ -43,14 +49,21 @@ enum law {
   LAWS
 };
 
+/* Laws as bits, each that of its place among the names. */
+typedef struct law_list {
+  const char *const *names;
+  unsigned count;
+} law_list;
+
 typedef struct options {
   uint64_t seed, seeds;
-  unsigned apps, drones, starts, users, copies;
+  unsigned apps, drones, starts, users, copies, provs, nodes;
   int64_t trouble_ms, calm_ms, stop_ms;
   double race;
   bool faults, kills, keep, dry;
-  const char *naive;  /* a way of working, or NULL */
-  const char *expect; /* laws that must be broken, and may: "I2,I3?" */
+  const char *naive;       /* the provisioners' way of working, or NULL */
+  const char *drone_naive; /* the drones', or NULL */
+  const char *expect;      /* laws that must be broken, and may: "I2,I3?" */
   char platform[PATH_LEN], couchsim[PATH_LEN], nonce[PATH_LEN], dir[PATH_LEN];
 } options;
 
@@ -91,7 +104,7 @@ typedef struct run {
   uint64_t seed;
   char dir[PATH_LEN], token[PATH_LEN], nonce_log[PATH_LEN];
   proc couchsim;
-  char couch[3][128], control[128];
+  char couch[NODES_MOST][128], control[128];
   drone *drones;
   prov provs[PROVS];
   atomic_bool users_end, watch_end, trouble_end;
@@ -108,7 +121,7 @@ typedef struct run {
   double settle_s;
 } run;
 
-extern const char *const law_names[LAWS];
+extern const law_list all_laws;
 extern const char *const failpoints[5];
 
 /* ---- options.c ---- */
@@ -116,9 +129,20 @@ extern const char *const failpoints[5];
 int options_read(options *o, int argc, char **argv);
 /* Prints how the run of this seed is asked for. */
 void options_again(const options *o, uint64_t seed);
-/* main.c: the laws in the list as bits, those that may be or those that must.
- */
-unsigned laws_named(const char *list, bool maybe);
+
+/* ---- asked.c ---- */
+/* An option's value; what is wrong with it is told on stderr. */
+bool number_of(const char *value, uint64_t least, uint64_t most, uint64_t *out);
+bool small_of(const char *value, unsigned least, unsigned most, unsigned *out);
+/* Those in the list ("I2,I3?") that must be broken, or (maybe) that may be. */
+unsigned laws_named(law_list laws, const char *list, bool maybe);
+/* expect NULL: none is broken. Else none is that may not be; with `all`, all
+   are that must be. */
+bool laws_as_expected(law_list laws, const char *expect, unsigned broken,
+                      bool all);
+/* The last line: what was broken in all runs, and what held. */
+void laws_print(law_list laws, const char *of, const char *expect,
+                uint64_t runs, unsigned broken, bool ok);
 
 /* ---- procs.c ---- */
 int64_t now_ms(void);
@@ -140,16 +164,40 @@ unsigned dice_below(dice *d, unsigned n);
 double dice_chance(dice *d);
 
 /* ---- world.c ---- */
+/* Until the program p has written it; false, told on stderr: it has ended, or
+   it takes too long. */
+bool file_wait(proc *p, const char *path, char *out, size_t size);
 bool world_open(run *r);
 void world_close(run *r);
 bool drone_start(run *r, unsigned i);
 void drone_stop(run *r, unsigned i, int sig, bool lose_file);
 bool prov_start(run *r, unsigned i, const char *failpoint);
+/* An address of its own, with port 0, for the i-th program. */
+void own_address(char *out, size_t size, unsigned i);
 rest *rest_to(const char *url, const char *token);
 /* A request whose answer is needed: status 0 when there was none. */
 int ask(rest *to, const char *method, const char *path, json_t *body,
         int64_t ms, json_t **answer);
 const char *token_text(void);
+
+/* ---- couch.c ---- */
+bool couch_start(run *r);
+bool couch_databases(run *r);
+/* What the database is to do wrong; told on stderr when it does not take it. */
+void tell_couch(run *r, const char *method, const char *what, json_t *body);
+/* Writes that are lost, late, refused, slow; on nodes 0 and 1. */
+void couch_faults(run *r, bool on);
+
+/* ---- begin.c ---- */
+/* All drones are free. */
+bool wait_pool(run *r);
+/* app-N, with the host app-N.test and the nonce of nonce_of. */
+bool create_apps(run *r);
+void nonce_of(const run *r, unsigned app, char out[64]);
+/* At any of the provisioners, until one takes it, 20 s at most. */
+bool post_wish(run *r, unsigned app, const char *what);
+/* Of what a run has left. */
+void remove_all(const char *dir);
 
 /* ---- the threads ---- */
 void *users_main(void *arg); /* of a user_arg */

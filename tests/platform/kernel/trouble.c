@@ -12,38 +12,10 @@
 const char *const failpoints[5] = {"claim", "bind", "start", "settle",
                                    "publish"};
 
-static const char rules[] = "[{\"node\":0,\"kind\":\"doc_put\",\"chance\":0.06,"
-                            "\"do\":{\"then\":\"close\"}},"
-                            "{\"node\":1,\"kind\":\"doc_put\",\"chance\":0.04,"
-                            "\"do\":{\"then\":\"reset\"}},"
-                            "{\"node\":0,\"kind\":\"doc_put\",\"chance\":0.04,"
-                            "\"do\":{\"apply_ms\":1500,\"status\":500}},"
-                            "{\"node\":1,\"kind\":\"doc_put\",\"chance\":0.03,"
-                            "\"do\":{\"apply_ms\":4000,\"then\":\"close\"}},"
-                            "{\"node\":0,\"kind\":\"doc_put\",\"chance\":0.01,"
-                            "\"do\":{\"apply_ms\":12000,\"then\":\"silence\"}},"
-                            "{\"node\":1,\"kind\":\"doc_put\",\"chance\":0.05,"
-                            "\"do\":{\"status\":503}},"
-                            "{\"node\":0,\"kind\":\"doc_get\",\"chance\":0.04,"
-                            "\"do\":{\"status\":500}},"
-                            "{\"node\":0,\"chance\":0.1,\"kind\":\"doc_put\","
-                            "\"do\":{\"delay_ms\":300}},"
-                            "{\"node\":1,\"chance\":0.1,\"kind\":\"doc_put\","
-                            "\"do\":{\"head_ms\":400}}]";
-
-static void tell_couch(run *r, const char *method, const char *what,
-                       json_t *body) {
-  rest *control = rest_to(r->control, NULL);
-  int status = ask(control, method, what, body, 5000, NULL);
-  if (status / 100 != 2)
-    (void)fprintf(stderr, "couchsim %s %s: %d\n", method, what, status);
-  rest_free(control);
-}
-
 /* Those that ended: at a failpoint, or because we killed them. */
 static void raise_the_dead(run *r, dice *d, bool more) {
   int status = 0;
-  for (unsigned i = 0; i < PROVS; i++) {
+  for (unsigned i = 0; i < r->o->provs; i++) {
     prov *p = &r->provs[i];
     if (p->proc.pid && !proc_ended(&p->proc, &status))
       continue;
@@ -77,13 +49,13 @@ static void stop_long(run *r, dice *d, int64_t since_ms) {
   if (!r->o->kills || r->o->stop_ms == 0)
     return;
   if (!r->stopped_long && since_ms > r->o->trouble_ms / 4) {
-    prov *p = &r->provs[dice_below(d, PROVS)];
+    prov *p = &r->provs[dice_below(d, r->o->provs)];
     r->stopped_long = true;
     r->prov_stops++;
     p->wake_ms = now_ms() + r->o->stop_ms;
     proc_kill(&p->proc, SIGSTOP);
   }
-  for (unsigned i = 0; i < PROVS; i++)
+  for (unsigned i = 0; i < r->o->provs; i++)
     if (r->provs[i].wake_ms && now_ms() >= r->provs[i].wake_ms) {
       r->provs[i].wake_ms = 0;
       proc_kill(&r->provs[i].proc, SIGCONT);
@@ -91,7 +63,7 @@ static void stop_long(run *r, dice *d, int64_t since_ms) {
 }
 
 static void hit_provisioner(run *r, dice *d) {
-  prov *p = &r->provs[dice_below(d, PROVS)];
+  prov *p = &r->provs[dice_below(d, r->o->provs)];
   if (p->wake_ms)
     return;
   if (dice_below(d, 3) == 0) {
@@ -142,7 +114,7 @@ void *trouble_main(void *arg) {
     tell_couch(r, "POST", "/settings",
                json_pack("{s:f,s:i}", "race", r->o->race, "race_ms", 1000));
   if (r->o->faults)
-    tell_couch(r, "POST", "/rules", json_loads(rules, 0, NULL));
+    couch_faults(r, true);
   while (now_ms() < end && !r->trouble_end) {
     stop_long(r, &d, now_ms() - began);
     if (r->o->kills && now_ms() - armed > 3000) {
@@ -154,13 +126,13 @@ void *trouble_main(void *arg) {
       hit_drone(r, &d);
     sleep_ms(100 + dice_below(&d, 400));
   }
-  for (unsigned i = 0; i < PROVS; i++)
+  for (unsigned i = 0; i < r->o->provs; i++)
     proc_kill(&r->provs[i].proc, SIGCONT);
-  tell_couch(r, "DELETE", "/rules", NULL);
+  couch_faults(r, false);
   if (r->o->race > 0)
     tell_couch(r, "POST", "/settings", json_pack("{s:f}", "race", 0.0));
   /* A failpoint that was not met would strike while all is to be calm. */
-  for (unsigned i = 0; i < PROVS; i++)
+  for (unsigned i = 0; i < r->o->provs; i++)
     if (r->provs[i].failpoint[0]) {
       int status = 0;
       r->provs[i].failpoint[0] = '\0';

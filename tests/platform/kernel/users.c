@@ -103,15 +103,15 @@ void *users_main(void *arg) {
   run *r = me->r;
   dice d = {.state = r->seed * 1000003 + me->index};
   rest *to[PROVS];
-  for (unsigned i = 0; i < PROVS; i++)
+  for (unsigned i = 0; i < r->o->provs; i++)
     to[i] = rest_to(r->provs[i].url, token_text());
   /* All begin at once, then the more there are the slower each is. */
   unsigned pause = r->o->users < 12 ? 60 : r->o->users * 5;
   while (!r->users_end && r->calls < r->o->starts) {
-    one_call(r, to[dice_below(&d, PROVS)], &d);
+    one_call(r, to[dice_below(&d, r->o->provs)], &d);
     sleep_ms(dice_below(&d, pause));
   }
-  for (unsigned i = 0; i < PROVS; i++)
+  for (unsigned i = 0; i < r->o->provs; i++)
     rest_free(to[i]);
   return NULL;
 }

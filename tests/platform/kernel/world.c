@@ -38,7 +38,7 @@ int ask(rest *to, const char *method, const char *path, json_t *body,
   return status;
 }
 
-static bool wait_file(proc *p, const char *path, char *out, size_t size) {
+bool file_wait(proc *p, const char *path, char *out, size_t size) {
   int64_t end = now_ms() + READY_MS;
   int status = 0;
   while (!file_read(path, out, size)) {
@@ -51,58 +51,11 @@ static bool wait_file(proc *p, const char *path, char *out, size_t size) {
   return true;
 }
 
-/* ---- the database ---- */
-
-static bool couch_start(run *r) {
-  char program[PATH_LEN], seed[32], ports[PATH_LEN], said[1024];
-  (void)snprintf(program, sizeof program, "%s", r->o->couchsim);
-  (void)snprintf(seed, sizeof seed, "%llu", (unsigned long long)r->seed);
-  (void)snprintf(ports, sizeof ports, "%.400s/couch.ports", r->dir);
-  (void)snprintf(r->couchsim.log, sizeof r->couchsim.log, "%.400s/couch.log",
-                 r->dir);
-  const char *argv[] = {program, "--nodes",     "3",   "--seed",
-                        seed,    "--port-file", ports, NULL};
-  if (!proc_start(&r->couchsim, argv) ||
-      !wait_file(&r->couchsim, ports, said, sizeof said))
-    return false;
-  char *at = said;
-  for (unsigned i = 0; i < 3; i++) {
-    char *end = strchr(at, '\n');
-    if (!end)
-      return false;
-    (void)snprintf(r->couch[i], sizeof r->couch[i], "%.*s",
-                   (int)(end - at - (end[-1] == '/')), at);
-    at = end + 1;
-  }
-  at = strstr(said, "control ");
-  if (!at)
-    return false;
-  (void)snprintf(r->control, sizeof r->control, "%.*s",
-                 (int)strcspn(at + 8, "\n"), at + 8);
-  size_t len = strlen(r->control);
-  if (len && r->control[len - 1] == '/')
-    r->control[len - 1] = '\0';
-  return true;
-}
-
-static bool databases(run *r) {
-  rest *couch = rest_to(r->couch[2], NULL);
-  char path[64];
-  int apps = ask(couch, "PUT", "/apps?n=3", NULL, 5000, NULL);
-  (void)snprintf(path, sizeof path, "/locks?n=%u", r->o->copies);
-  int locks = ask(couch, "PUT", path, NULL, 5000, NULL);
-  int sys = ask(couch, "PUT", "/apps/sys:maintenance",
-                json_pack("{s:s,s:s,s:n}", "mode", "off", "msg", "", "until"),
-                5000, NULL);
-  rest_free(couch);
-  return apps / 100 == 2 && locks / 100 == 2 && sys / 100 == 2;
-}
-
 /* ---- drones ---- */
 
 /* An address of its own for each program that is started again: a port of
    127.0.0.1 may be some connection's by then, one of 127.9.1.2 is not. */
-static void own_address(char *out, size_t size, unsigned i) {
+void own_address(char *out, size_t size, unsigned i) {
   unsigned pid = (unsigned)getpid();
   (void)snprintf(out, size, "127.%u.%u.%u:0", 1 + pid % 250, pid / 250 % 250,
                  1 + i % 250);
@@ -111,26 +64,25 @@ static void own_address(char *out, size_t size, unsigned i) {
 bool drone_start(run *r, unsigned i) {
   drone *d = &r->drones[i];
   char program[PATH_LEN + 16], ports[PATH_LEN], said[512], any[64];
-  (void)snprintf(program, sizeof program, "%s/drone", r->o->platform);
+  (void)snprintf(program, sizeof program, "%s/drone%s", r->o->platform,
+                 r->o->drone_naive ? "_hooked" : "");
   (void)snprintf(ports, sizeof ports, "%.400s/drone-%u.ports", r->dir, i);
   own_address(any, sizeof any, i);
   (void)unlink(ports);
   bool again = d->addr[0] != '\0';
-  const char *argv[] = {program,
-                        "--addr",
-                        again ? d->addr : any,
-                        "--ctl",
-                        again ? d->ctl : any,
-                        "--dir",
-                        d->dir,
-                        "--token-file",
-                        r->token,
-                        "--port-file",
-                        ports,
-                        geteuid() == 0 ? "--as-root" : NULL,
-                        NULL};
+  const char *argv[16] = {
+      program, "--addr", again ? d->addr : any, "--ctl",  again ? d->ctl : any,
+      "--dir", d->dir,   "--token-file",        r->token, "--port-file",
+      ports};
+  size_t n = 11;
+  if (geteuid() == 0)
+    argv[n++] = "--as-root";
+  if (r->o->drone_naive) {
+    argv[n++] = "--naive";
+    argv[n++] = r->o->drone_naive;
+  }
   if (!proc_start(&d->proc, argv) ||
-      !wait_file(&d->proc, ports, said, sizeof said))
+      !file_wait(&d->proc, ports, said, sizeof said))
     return false;
   if (!again && sscanf(said, "guard %63s ctl %63s", d->addr, d->ctl) != 2)
     return false;
@@ -245,7 +197,7 @@ bool prov_start(run *r, unsigned i, const char *failpoint) {
   if (!proc_start(&p->proc, argv))
     return false;
   char said[256], addr[128];
-  if (!wait_file(&p->proc, ports, said, sizeof said))
+  if (!file_wait(&p->proc, ports, said, sizeof said))
     return false;
   if (p->url[0])
     return true;
@@ -268,10 +220,10 @@ bool world_open(run *r) {
   (void)snprintf(r->token, sizeof r->token, "%.400s/token", r->dir);
   (void)snprintf(r->nonce_log, sizeof r->nonce_log, "%.400s/nonce.log", r->dir);
   (void)chmod(r->dir, 0755);
-  if (!file_write(r->token, token_text()) || !couch_start(r) || !databases(r) ||
-      !start_drones(r))
+  if (!file_write(r->token, token_text()) || !couch_start(r) ||
+      !couch_databases(r) || !start_drones(r))
     return false;
-  for (unsigned i = 0; i < PROVS; i++) {
+  for (unsigned i = 0; i < r->o->provs; i++) {
     (void)snprintf(r->provs[i].proc.log, sizeof r->provs[i].proc.log,
                    "%.400s/prov-%u.log", r->dir, i);
     if (!prov_start(r, i, NULL))
@@ -282,7 +234,7 @@ bool world_open(run *r) {
 
 void world_close(run *r) {
   int status = 0;
-  for (unsigned i = 0; i < PROVS; i++) {
+  for (unsigned i = 0; i < r->o->provs; i++) {
     proc_kill(&r->provs[i].proc, SIGCONT);
     proc_kill(&r->provs[i].proc, SIGKILL);
     (void)proc_wait(&r->provs[i].proc, 5000, &status);

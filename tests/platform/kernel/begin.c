@@ -1,0 +1,91 @@
+/* What a run begins with, and what users ask for in its course: a pool that is
+ * free, apps that are there. */
+#include "run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void nonce_of(const run *r, unsigned app, char out[64]) {
+  (void)snprintf(out, 64, "n%llu-%u", (unsigned long long)r->seed, app);
+}
+
+bool create_apps(run *r) {
+  rest *to = rest_to(r->provs[0].url, token_text());
+  bool ok = true;
+  for (unsigned i = 0; i < r->o->apps && ok; i++) {
+    char path[64], app[32], host[64], nonce[64];
+    int status = 0;
+    (void)snprintf(app, sizeof app, "app-%u", i);
+    (void)snprintf(path, sizeof path, "/apps/%s", app);
+    (void)snprintf(host, sizeof host, "%s.test", app);
+    nonce_of(r, i, nonce);
+    json_t *answer = NULL;
+    for (int64_t end = now_ms() + 20000; now_ms() < end; sleep_ms(100)) {
+      json_decref(answer);
+      answer = NULL;
+      status = ask(to, "POST", path,
+                   json_pack("{s:[s],s:s,s:{s:s,s:s,s:s}}", "hosts", host,
+                             "command", r->o->nonce, "env", "NONCE_APP", app,
+                             "NONCE", nonce, "NONCE_LOG", r->nonce_log),
+                   10000, &answer);
+      if (status / 100 == 2)
+        break;
+    }
+    ok = status / 100 == 2;
+    if (!ok)
+      (void)fprintf(stderr, "%s was not created: %d %s\n", app, status,
+                    json_string_value(json_object_get(answer, "error")));
+    json_decref(answer);
+  }
+  rest_free(to);
+  return ok;
+}
+
+bool wait_pool(run *r) {
+  rest *couch = rest_to(r->couch[2], NULL);
+  int64_t end = now_ms() + 30000;
+  unsigned count = 0;
+  while (count < r->o->drones && now_ms() < end) {
+    json_t *all = NULL;
+    size_t i;
+    json_t *row;
+    count = 0;
+    (void)ask(couch, "GET", "/locks/_all_docs?include_docs=true", NULL, 5000,
+              &all);
+    json_array_foreach(json_object_get(all, "rows"), i, row) {
+      const char *state = json_string_value(
+          json_object_get(json_object_get(row, "doc"), "state"));
+      count += state && strcmp(state, "free") == 0;
+    }
+    json_decref(all);
+    sleep_ms(50);
+  }
+  rest_free(couch);
+  if (count < r->o->drones)
+    (void)fprintf(stderr, "only %u of %u drones became free\n", count,
+                  r->o->drones);
+  return count >= r->o->drones;
+}
+
+bool post_wish(run *r, unsigned app, const char *what) {
+  int64_t end = now_ms() + 20000;
+  int status = 0;
+  char path[64];
+  (void)snprintf(path, sizeof path, "/apps/app-%u/%s", app, what);
+  for (unsigned k = app; status / 100 != 2 && now_ms() < end; k++) {
+    rest *to = rest_to(r->provs[k % r->o->provs].url, token_text());
+    status = ask(to, "POST", path, json_object(), 8000, NULL);
+    rest_free(to);
+    if (status / 100 != 2)
+      sleep_ms(100);
+  }
+  return status / 100 == 2;
+}
+
+void remove_all(const char *dir) {
+  const char *argv[] = {"/bin/rm", "-rf", "--", dir, NULL};
+  proc rm = {.log = "/dev/null"};
+  int status = -1;
+  if (!proc_start(&rm, argv) || !proc_wait(&rm, 60000, &status) || status != 0)
+    (void)fprintf(stderr, "%s stays\n", dir);
+}
