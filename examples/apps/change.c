@@ -40,7 +40,7 @@ static json_t *read_hosts(apps_run *run, int *status) {
 
   *status = EXIT_LIVE;
   for (size_t i = 0; i < count && *status == EXIT_LIVE; i++) {
-    if (!id_is_host(words[i], strlen(words[i])))
+    if (!id_is_served_host(words[i], strlen(words[i])))
       *status = apps_fail(run, EXIT_USAGE, NULL,
                           "\"%.100s\" is no name of a host (lower case, "
                           "without a port).",

@@ -31,7 +31,7 @@ static bool check_hosts(cursor *c, size_t count) {
     size_t len;
     const unsigned char *host = take_short(c, &len);
 
-    if (host == NULL || !id_is_host((const char *)host, len))
+    if (host == NULL || !id_is_served_host((const char *)host, len))
       return false;
   }
   return true;

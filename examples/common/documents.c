@@ -106,7 +106,8 @@ static bool read_hosts(const reader *r, char hosts[][HOST_MOST + 1],
     const json_t *host = json_array_get(list, i);
     size_t len = json_string_length(host);
 
-    if (!json_is_string(host) || !id_is_host(json_string_value(host), len))
+    if (!json_is_string(host) ||
+        !id_is_served_host(json_string_value(host), len))
       return wrong(r, "hosts", "has something that is not a host name");
     memcpy(hosts[i], json_string_value(host), len + 1);
   }

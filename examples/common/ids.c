@@ -78,6 +78,14 @@ bool id_is_host(const char *s, size_t len) {
   }
 }
 
+bool id_is_served_host(const char *s, size_t len) {
+  if (len < 2 || s[0] != '*' || s[1] != '.')
+    return id_is_host(s, len);
+  /* Not "*.org": nobody has all of that. */
+  return len <= HOST_MOST && memchr(s + 2, '.', len - 2) != NULL &&
+         id_is_host(s + 2, len - 2);
+}
+
 static bool is_port(const char *s, size_t len) {
   unsigned port = 0;
 

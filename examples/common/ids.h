@@ -19,6 +19,9 @@ bool id_is_app(const char *s, size_t len);
 /* A host name as a route has it: lower case, labels of 1 to 63, no port, no dot
    at the end, at most 253. */
 bool id_is_host(const char *s, size_t len);
+/* What an app can be served at: a host, or "*." and a host of two labels at
+   least, which is all hosts below it. */
+bool id_is_served_host(const char *s, size_t len);
 /* "ADDRESS:PORT", the address numeric; IPv6 in brackets. */
 bool id_is_addr(const char *s, size_t len);
 uint64_t id_hash(const char *s, size_t len); /* FNV-1a and a finaliser */

@@ -117,7 +117,7 @@ static bool take_hosts(const json_t *hosts, json_t *list, char *why,
     return wrong(why, size, "hosts", "it has more than 16");
   json_array_foreach(hosts, i, host) {
     if (!json_is_string(host) ||
-        !id_is_host(json_string_value(host), json_string_length(host))) {
+        !id_is_served_host(json_string_value(host), json_string_length(host))) {
       (void)snprintf(why, size,
                      "hosts[%zu]: it is no host name (lower case, no port)", i);
       return false;

@@ -125,6 +125,7 @@ static const struct {
     {'a', APP("\"command\":\"\""), "command"},
     {'a', APP("\"command\":\"a\\u0000b\""), "command"},
     {'a', APP("\"hosts\":[\"a b\"]"), "hosts"},
+    {'a', APP("\"hosts\":[\"*.example\"]"), "hosts"},
     {'a', APP("\"hosts\":{}"), "hosts"},
     {'r', ROUTE("\"state\":\"live\""), "to"},
     {'r', ROUTE("\"state\":\"live\",\"to\":[1]"), "to"},

@@ -8,6 +8,7 @@
 
 static bool app(const char *s) { return id_is_app(s, strlen(s)); }
 static bool host(const char *s) { return id_is_host(s, strlen(s)); }
+static bool served(const char *s) { return id_is_served_host(s, strlen(s)); }
 static bool addr(const char *s) { return id_is_addr(s, strlen(s)); }
 
 START_TEST(test_ids_random_claims_differ_and_are_claims) {
@@ -87,6 +88,37 @@ START_TEST(test_ids_names_of_hosts) {
   ck_assert(id_is_host(all, HOST_MOST));
   all[HOST_MOST] = 'a';
   ck_assert(!id_is_host(all, HOST_MOST + 1));
+}
+END_TEST
+
+START_TEST(test_ids_a_pattern_is_the_first_label_of_at_least_three) {
+  char longest[HOST_MOST + 2];
+
+  ck_assert(served("shop.example.com"));
+  ck_assert(served("a"));
+  ck_assert(served("*.example.com"));
+  ck_assert(served("*.a.b.c"));
+  ck_assert(!served(""));
+  ck_assert(!served("*"));
+  ck_assert(!served("*."));
+  ck_assert(!served("*.com"));
+  ck_assert(!served("*.com."));
+  ck_assert(!served("*..com"));
+  ck_assert(!served("*.Example.com"));
+  ck_assert(!served("*.*.example.com"));
+  ck_assert(!served("a.*.example.com"));
+  ck_assert(!served("a*.example.com"));
+  ck_assert(!served("*a.example.com"));
+  ck_assert(!served("**.example.com"));
+  ck_assert(!served("*.example.com:80"));
+  ck_assert(!host("*.example.com")); /* a name alone */
+  for (size_t i = 0; i <= HOST_MOST; i++)
+    longest[i] = i % 2 == 0 ? 'a' : '.';
+  longest[0] = '*';
+  ck_assert(id_is_served_host(longest, HOST_MOST));
+  longest[HOST_MOST - 1] = 'a';
+  longest[HOST_MOST] = 'a';
+  ck_assert(!id_is_served_host(longest, HOST_MOST + 1));
 }
 END_TEST
 
@@ -181,6 +213,7 @@ int main(void) {
   tcase_add_test(t, test_ids_a_claim_is_32_lower_hex_digits);
   tcase_add_test(t, test_ids_names_of_apps);
   tcase_add_test(t, test_ids_names_of_hosts);
+  tcase_add_test(t, test_ids_a_pattern_is_the_first_label_of_at_least_three);
   tcase_add_test(t, test_ids_addresses_are_numeric_and_have_a_port);
   tcase_add_test(t, test_ids_hashes_never_change);
   tcase_add_test(t, test_ids_the_responsible_one_does_not_depend_on_the_order);

@@ -276,6 +276,23 @@ START_TEST(test_writes_a_host_has_one_owner) {
 }
 END_TEST
 
+START_TEST(test_writes_a_pattern_is_a_host_like_any_other) {
+  world w = {0};
+  write_answer answer;
+  bool created;
+
+  open_world(&w, NULL);
+  create(&w, "a", "*.shop.de");
+  create(&w, "b", "x.shop.de"); /* a name below it is not taken by it */
+  create(&w, "c", "shop.de");
+  create(&w, "d", "*.x.shop.de");
+  ck_assert_int_eq(define(&w.hands, "e", "*.shop.de", &created, &answer),
+                   WRITE_TAKEN);
+  ck_assert_ptr_nonnull(strstr(answer.error, "*.shop.de"));
+  close_world(&w);
+}
+END_TEST
+
 /* ---- names given back ---- */
 
 static bool is_held(void *ctx, const char *host, const char *app) {
@@ -390,6 +407,7 @@ int main(void) {
   tcase_add_test(c, test_writes_a_database_that_is_away_is_said);
   tcase_add_test(c, test_writes_the_same_wish_of_many_is_one_gen);
   tcase_add_test(c, test_writes_a_host_has_one_owner);
+  tcase_add_test(c, test_writes_a_pattern_is_a_host_like_any_other);
   tcase_add_test(c, test_writes_names_that_nobody_has_are_given_back);
   tcase_add_test(c, test_writes_an_abandoned_host_is_taken_over);
   tcase_add_test(c, test_writes_a_host_of_an_app_that_is_being_created_is_its);
