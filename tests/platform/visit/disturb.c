@@ -1,0 +1,107 @@
+/* What can go wrong between the database and a balancer, without either being
+ * away: each is a rule for the balancer's node, and the end of the connections
+ * that are there, so that the next ones come under it. */
+#include "visit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CATCH_UP_MS = 5000 };
+
+static const char *const spells[] = {
+    "{\"repeat\":0.5,\"old\":0.4,\"reorder\":0.4}",
+    "{\"old\":0.6,\"reorder\":0.6,\"rewind\":6,\"rewind_rows\":0}",
+    "{\"rewind_all\":true,\"rewind_rows\":2}",
+    "{\"rewind\":4,\"rewind_rows\":1,\"repeat\":0.3}",
+    "{\"cut_at\":237}",
+    "{\"cut_at\":900,\"cut_reset\":true}",
+    "{\"slice\":5,\"slice_ms\":1}",
+    "{\"mute_at\":400}",
+    "{\"error_rows\":2}",
+    "{\"end_rows\":1}",
+    "{\"stall_rows\":1,\"stall_beats\":true}",
+    "{\"stall_rows\":0}",
+    "{\"status\":503}",
+    "{\"head_ms\":700}"};
+
+static json_int_t rule(visit *v, unsigned node, const char *kind,
+                       const char *what) {
+  rest *control = rest_to(v->k.control, NULL);
+  json_t *answer = NULL;
+  json_int_t id = 0;
+  int status = ask(control, "POST", "/rules",
+                   json_pack("{s:i,s:s,s:o}", "node", (int)node, "kind", kind,
+                             "do", json_loads(what, 0, NULL)),
+                   5000, &answer);
+  if (status / 100 == 2)
+    id = json_integer_value(json_object_get(answer, "id"));
+  else
+    (void)fprintf(stderr, "couchsim does not take %s: %d\n", what, status);
+  json_decref(answer);
+  rest_free(control);
+  return id;
+}
+
+static void close_feeds(visit *v, unsigned i, bool reset) {
+  tell_couch(&v->k, "POST", "/close",
+             json_pack("{s:i,s:b,s:b}", "node", (int)v->balancers[i].node,
+                       "feeds", 1, "reset", (int)reset));
+}
+
+static void cast(visit *v, unsigned i, const char *kind, const char *what,
+                 int64_t ms) {
+  balancer *b = &v->balancers[i];
+  balancer_ill(b);
+  b->spell = rule(v, b->node, kind, what);
+  b->spell_ms = ms == INT64_MAX ? ms : now_ms() + ms;
+  close_feeds(v, i, dice_below(&v->dice, 2) == 0);
+  v->disturbed++;
+}
+
+void disturb(visit *v, unsigned i, int64_t ms) {
+  unsigned n = dice_below(&v->dice, sizeof spells / sizeof spells[0]);
+  cast(v, i, "changes", spells[n], ms);
+}
+
+void disturb_stall(visit *v, unsigned i, bool beats) {
+  cast(v, i, "changes",
+       beats ? "{\"stall_rows\":0,\"stall_beats\":true}" : "{\"stall_rows\":0}",
+       INT64_MAX);
+}
+
+void disturb_empty(visit *v, unsigned i) {
+  cast(v, i, "all_docs",
+       "{\"status\":200,\"body\":"
+       "\"{\\\"total_rows\\\":0,\\\"offset\\\":0,\\\"rows\\\":[]}\\n\"}",
+       INT64_MAX);
+}
+
+void disturb_end(visit *v, unsigned i) {
+  balancer *b = &v->balancers[i];
+  char path[64];
+  if (b->spell == 0)
+    return;
+  (void)snprintf(path, sizeof path, "/rules/%lld", (long long)b->spell);
+  tell_couch(&v->k, "DELETE", path, NULL);
+  b->spell = 0;
+  close_feeds(v, i, false);
+  balancer_well(b, CATCH_UP_MS);
+}
+
+void disturb_look(visit *v) {
+  for (unsigned i = 0; i < BALANCERS; i++)
+    if (v->balancers[i].spell && now_ms() >= v->balancers[i].spell_ms)
+      disturb_end(v, i);
+}
+
+/* Its shards are missing to the other nodes as well. */
+void node_up(visit *v, unsigned node, bool up) {
+  for (unsigned i = 0; i < BALANCERS; i++)
+    balancer_ill(&v->balancers[i]);
+  tell_couch(&v->k, "POST", "/node",
+             json_pack("{s:i,s:b}", "node", (int)node, "up", (int)up));
+  for (unsigned i = 0; up && i < BALANCERS; i++)
+    if (v->balancers[i].spell == 0 && v->balancers[i].life % 2 == 1)
+      balancer_well(&v->balancers[i], CATCH_UP_MS);
+}

@@ -1,0 +1,127 @@
+/* What goes wrong, and when. All on the main thread: the programs die with the
+ * thread that started them. */
+#include "visit.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+enum { SPELL_MS = 1500, AWAY_CATCH_UP_MS = 8000 };
+
+static void hit_provisioner(visit *v) {
+  unsigned i = dice_below(&v->dice, VISIT_PROVS);
+  int status = 0;
+  v->prov_kills++;
+  proc_kill(&v->k.provs[i].proc, SIGKILL);
+  (void)proc_wait(&v->k.provs[i].proc, 5000, &status);
+  sleep_ms(dice_below(&v->dice, 500));
+  if (!prov_start(&v->k, i, NULL))
+    wrong(v, V10_LIVE, "provisioner %u does not start again", i);
+}
+
+static void hit_drone(visit *v) {
+  unsigned i = dice_below(&v->dice, v->o->drones);
+  v->drone_kills++;
+  drone_stop(&v->k, i, dice_below(&v->dice, 2) ? SIGKILL : SIGTERM, false);
+  sleep_ms(dice_below(&v->dice, 400));
+  if (!drone_start(&v->k, i))
+    wrong(v, V10_LIVE, "drone %u does not start again", i);
+}
+
+static void again(visit *v, unsigned i, int sig) {
+  v->balancer_kills++;
+  balancer_stop(v, i, sig);
+  if (!balancer_start(v, i))
+    wrong(v, V10_LIVE, "balancer %s does not start again", v->balancers[i].id);
+}
+
+/* Killed, and back while its node of the database is away, or not. */
+static void hit_balancer(visit *v, unsigned i) {
+  unsigned node = v->balancers[i].node;
+  bool lonely = dice_below(&v->dice, 2) == 0;
+  if (lonely) {
+    v->nodes_away++;
+    node_up(v, node, false);
+  }
+  again(v, i, SIGKILL);
+  if (!lonely)
+    return;
+  sleep_ms(500 + dice_below(&v->dice, 1000));
+  node_up(v, node, true);
+}
+
+/* One that is not left without its feed for all the time. */
+static unsigned other_than(visit *v, unsigned stalled) {
+  return (stalled + 1 + dice_below(&v->dice, BALANCERS - 1)) % BALANCERS;
+}
+
+static void something(visit *v, unsigned stalled) {
+  unsigned i = other_than(v, stalled);
+  unsigned what = dice_below(&v->dice, 10);
+  if (what < 5 || !v->o->kills) {
+    if (v->o->faults && v->balancers[i].spell == 0)
+      disturb(v, i, SPELL_MS + dice_below(&v->dice, SPELL_MS));
+  } else if (what < 6) {
+    hit_provisioner(v);
+  } else if (what < 8) {
+    hit_drone(v);
+  } else {
+    disturb_end(v, i);
+    hit_balancer(v, i);
+  }
+}
+
+void trouble(visit *v) {
+  unsigned stalled = dice_below(&v->dice, BALANCERS);
+  int64_t end = now_ms() + v->o->trouble_ms;
+  if (v->o->faults) {
+    tell_couch(&v->k, "POST", "/settings",
+               json_pack("{s:f,s:i}", "race", 0.1, "race_ms", 1000));
+    couch_faults(&v->k, true);
+    disturb_stall(v, stalled, dice_below(&v->dice, 2) == 0);
+  }
+  while (now_ms() < end) {
+    something(v, stalled);
+    disturb_look(v);
+    sleep_ms(100 + dice_below(&v->dice, 400));
+  }
+  for (unsigned i = 0; i < BALANCERS; i++)
+    disturb_end(v, i);
+  if (v->o->faults) {
+    couch_faults(&v->k, false);
+    tell_couch(&v->k, "POST", "/settings", json_pack("{s:f}", "race", 0.0));
+  }
+}
+
+/* ---- the database away ---- */
+
+static void all_nodes(visit *v, bool up) {
+  for (unsigned node = 0; node < VISIT_NODES; node++)
+    node_up(v, node, up);
+}
+
+/* One balancer dies while there is no database, one is restarted in order; and
+   when it is back, the third meets a node that lists nothing. */
+void away(visit *v) {
+  unsigned first = dice_below(&v->dice, BALANCERS);
+  unsigned second = (first + 1) % BALANCERS, third = (first + 2) % BALANCERS;
+  int64_t end = now_ms() + v->o->away_ms;
+  v->nodes_away += VISIT_NODES;
+  all_nodes(v, false);
+  sleep_ms(v->o->away_ms / 4);
+  if (v->o->kills) {
+    again(v, first, SIGKILL);
+    again(v, second, SIGTERM);
+  }
+  while (now_ms() < end)
+    sleep_ms(10);
+  if (v->o->faults)
+    disturb_empty(v, third);
+  all_nodes(v, true);
+  if (v->o->faults) {
+    if (v->o->kills)
+      again(v, third, SIGKILL);
+    sleep_ms(v->o->away_ms / 4);
+    disturb_end(v, third);
+  }
+  digests_judge(v, now_ms() + AWAY_CATCH_UP_MS, "after the database was away");
+}

@@ -1,0 +1,202 @@
+/* What visitors see, run from outside: the world of ../kernel (the simulated
+ * database, drones, provisioners, apps with a nonce each), three balancers on
+ * nodes of their own, and visitors who ask for every app at every balancer all
+ * the time, while apps are moved, programs killed and feeds disturbed in an
+ * order that a seed gives. Nothing here looks into a program.
+ *
+ *   options.c    what a run is asked for
+ *   main.c       one run for each seed, and its phases
+ *   balancers.c  balancers, started, ended, asked
+ *   disturb.c    what goes wrong with a balancer's feed
+ *   trouble.c    what goes wrong, and when
+ *   users.c      threads that move, stop and start apps; what is wished last
+ *   visitors.c   threads that ask, and judge what comes
+ *   facts.c      which revisions the database has had, and when
+ *   watch.c      which of them each balancer holds: late ones, backward ones
+ *   digests.c    balancers compared with the database, when all is quiet
+ *   report.c     laws broken, and the table
+ *
+ * A run goes through phases. What must hold in the strict ones (MOVING: all is
+ * well and apps are moved; AWAY: the database is away) is fixed before they
+ * begin: which app answers, and which has a page. */
+#ifndef VISIT_VISIT_H
+#define VISIT_VISIT_H
+
+#include "run.h"
+
+enum {
+  BALANCERS = 3,
+  VISIT_APPS_MOST = 64,
+  VISIT_PROVS = 2,
+  /* Two for provisioners, one for who only looks, one for each balancer. */
+  VISIT_NODES = 3 + BALANCERS,
+  LOOKER_NODE = 2,
+  VISITORS_MOST = 32,
+  USERS = 2,
+  HISTORY = 512,
+  LATENCIES_MOST = 20000
+};
+
+enum visit_law {
+  V5_OWN,     /* an answer is that app's, or a balancer's page */
+  V6_SAME,    /* quiet: all digests are the database's */
+  V7_SOON,    /* a change is at every balancer soon, or it says it is stale */
+  V8_AWAY,    /* the database away: visitors see what they saw before */
+  V9_KNOWN,   /* an app that exists is never unknown */
+  V10_LIVE,   /* in the end what is wanted is live, through every balancer */
+  V13_MOVED,  /* an app that is moved answers all the while */
+  V16_ONWARD, /* gen never goes back in a balancer */
+  VISIT_LAWS
+};
+extern const law_list visit_laws;
+
+typedef struct visit_options {
+  uint64_t seed, seeds;
+  unsigned apps, drones, visitors, threads, moves;
+  int64_t trouble_ms, away_ms, calm_ms, stale_ms;
+  bool faults, kills, keep;
+  const char *naive, *expect;
+} visit_options;
+
+typedef struct balancer {
+  proc proc;
+  unsigned index, node;
+  char id[8], url[128], admin[128], snapshot[PATH_LEN];
+  /* Odd while it runs; another for each life. */
+  atomic_uint life;
+  atomic_llong began_ms; /* this life */
+  /* Until then its feed is not what it should be, or it has not caught up. */
+  atomic_llong ill_until_ms;
+  /* The rule its feed is under, 0: none, and until when. */
+  json_int_t spell;
+  int64_t spell_ms;
+} balancer;
+
+enum phase { PHASE_BEGIN, PHASE_MOVING, PHASE_TROUBLE, PHASE_AWAY, PHASES };
+/* What comes of a request. */
+enum outcome { NO_ANSWER, BY_APP, BY_PAGE }; /* a page: BY_PAGE + its number */
+
+typedef struct revision {
+  char rev[96];
+  int64_t gen, seen_ms;
+} revision;
+
+/* One app's route in the database; the newest HISTORY of its revisions. */
+typedef struct app_facts {
+  revision history[HISTORY];
+  size_t count; /* ever */
+  char state[16];
+} app_facts;
+
+/* What a balancer holds of it. */
+typedef struct held {
+  size_t next; /* the first of the history that it was not seen to have */
+  size_t late; /* the last that was told to be late, + 1 */
+  char rev[96];
+  int64_t gen;
+  unsigned life; /* in which it was seen */
+} held;
+
+typedef struct visit {
+  run k;
+  options ko;
+  const visit_options *o;
+  balancer balancers[BALANCERS];
+  dice dice; /* of the main thread */
+  atomic_bool visitors_end, users_end, watch_end;
+  /* Phase and its number in one: another for each that begins. */
+  atomic_uint phase;
+  atomic_int expected[BALANCERS][VISIT_APPS_MOST]; /* NO_ANSWER: anything */
+
+  pthread_mutex_t lock; /* of what follows, but for what is atomic */
+  app_facts facts[VISIT_APPS_MOST];
+  int64_t changed_ms; /* when a route was last seen to change */
+  held held[BALANCERS][VISIT_APPS_MOST];
+  int *latencies; /* ms */
+  size_t latency_count;
+  unsigned broken[VISIT_LAWS];
+  char first[VISIT_LAWS][400];
+
+  atomic_uint checks[VISIT_LAWS];
+  atomic_uint asked, answered[PHASES], pages[PHASES][100], cut[PHASES];
+  atomic_uint moves, wishes, balancer_kills, prov_kills, drone_kills, disturbed,
+      nodes_away;
+  double settle_s;
+  bool unsettled;
+} visit;
+
+/* ---- options.c ---- */
+int visit_options_read(visit_options *o, options *ko, int argc, char **argv);
+void visit_options_again(const visit_options *o, uint64_t seed);
+
+/* ---- balancers.c: on the main thread, but for what is said ---- */
+bool balancers_start(visit *v);
+void balancers_end(visit *v);
+bool balancer_start(visit *v, unsigned i);
+/* With SIGKILL at once; with SIGTERM it may take its time. */
+void balancer_stop(visit *v, unsigned i, int sig);
+/* GET of its admin face; any thread. The caller's reference, or NULL. */
+json_t *balancer_get(const balancer *b, const char *path, int64_t ms);
+/* Its feed is not to be judged until it had time to catch up. Any thread. */
+void balancer_ill(balancer *b);
+void balancer_well(balancer *b, int64_t catch_up_ms);
+
+/* ---- disturb.c ---- */
+/* All on the main thread. Something, for so long at most. */
+void disturb(visit *v, unsigned i, int64_t ms);
+/* Not a row any more, with heartbeats or without, until it is ended. */
+void disturb_stall(visit *v, unsigned i, bool beats);
+/* Its node lists no documents at all, until it is ended. */
+void disturb_empty(visit *v, unsigned i);
+void disturb_end(visit *v, unsigned i);
+/* Ends those whose time is over. */
+void disturb_look(visit *v);
+void node_up(visit *v, unsigned node, bool up);
+
+/* ---- trouble.c ---- */
+void trouble(visit *v);
+void away(visit *v);
+
+/* ---- users.c ---- */
+void *mover_main(void *arg); /* of a visit_arg */
+/* Moves some apps, each until it is live elsewhere. */
+void move_apps(visit *v);
+/* All are started, but the one that never is; and at the end of a run the
+   first is stopped. */
+void last_wishes(visit *v, bool end);
+/* Until of each app is so what is wanted, and no drone has anything to do. */
+bool settled(visit *v);
+
+typedef struct visit_arg {
+  visit *v;
+  unsigned index;
+} visit_arg;
+
+/* ---- visitors.c ---- */
+void *visitor_main(void *arg); /* of a visit_arg */
+/* I10: every app at every balancer that has its route is as was wished. */
+void visit_all(visit *v);
+/* What visitors see now they have to see in the phase that begins, if it is a
+   strict one. */
+void phase_begin(visit *v, enum phase phase);
+
+/* ---- facts.c ---- */
+void *facts_main(void *visit);
+/* Rows of all routes with their documents, or NULL; the caller's. */
+json_t *facts_rows(rest *couch);
+int app_of(const visit *v, const char *name); /* -1: none of ours */
+
+/* ---- watch.c ---- */
+void *watch_main(void *arg); /* of a visit_arg: that balancer */
+void watch_judge(visit *v);
+
+/* ---- digests.c ---- */
+/* I6: 2 s after the last change, at since_ms at the latest, all are equal. */
+void digests_judge(visit *v, int64_t since_ms, const char *when);
+
+/* ---- report.c ---- */
+void wrong(visit *v, enum visit_law law, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void report(const visit *v, bool ok);
+
+#endif
