@@ -4,8 +4,20 @@
 
    What is served is always one of: nothing yet (E09), a snapshot, the mirror.
    A route leaves the table by its tombstone, or because two complete readings
-   of the database did not have it; never because the database is away, is
-   empty for once, or serves another history. */
+   of the database, proof_ms apart, did not have it; never because the database
+   is away, is empty for once, or serves another history. Until the second
+   reading it is "unproven".
+
+   A gen does not go back while the revisions of one history go on. A route
+   with a lower gen than the one served (a backup was restored, a cluster has
+   healed to an older winner) is served only when two readings, proof_ms apart,
+   have it so; until then the higher gen is served, which the drone's claim
+   makes safe. When the app's route had been dropped, any gen is taken.
+
+   A document that cannot be read changes nothing: its revision before is served
+   on, after a restart too. The digest is always that of what is served: it
+   differs from the database's where something is unproven, unreadable or held
+   back. */
 #ifndef BALANCER_FOLLOW_H
 #define BALANCER_FOLLOW_H
 
@@ -29,6 +41,7 @@ typedef struct follow_config {
   int64_t snapshot_ms;  /* how often it is saved when something has changed */
   int64_t audit_ms;     /* how often the database is compared with */
   int64_t stale_ms;     /* without proof for so long: stale; 0: 15 s */
+  int64_t proof_ms;     /* between two readings that drop a route; 0: 10 s */
   const char *naive;    /* only with PLATFORM_HOOKS; or NULL */
   table *table;
   metrics *metrics;
@@ -58,6 +71,7 @@ typedef struct follow_status {
   uint64_t routes, hosts;
   uint64_t unproven;   /* served, though the last reading did not have them */
   uint64_t unreadable; /* documents; the revision before is served */
+  uint64_t older;      /* routes the database has with a lower gen */
   uint64_t shadowed;   /* hosts that two routes list */
   uint64_t audits, repairs, resets, changes;
   int64_t lag_p99_ms; /* of documents with `at`, in the last minute, by the
@@ -71,8 +85,9 @@ void follow_get_status(follow *f, follow_status *out);
 /* Of the routes served with from <= app < to (names of apps; NULL: no bound) */
 void follow_digest(follow *f, const char *from, const char *to,
                    changefeed_digest *digest, uint64_t *count);
-/* In order of apps, until each returns false; rev is terminated. */
-void follow_each(follow *f, const char *from, const char *to,
+/* In order of apps, until each returns false; rev is terminated. false: for
+   want of memory not all were told. */
+bool follow_each(follow *f, const char *from, const char *to,
                  bool (*each)(void *ctx, const char *app, const char *rev,
                               const route *r),
                  void *ctx);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { STALE_MS = 15000 };
+enum { STALE_MS = 15000, GONE_MS = 180000 };
 
 static int64_t clock_ms(clockid_t clock) {
   struct timespec t;
@@ -69,9 +69,11 @@ static void deliver(view *v) {
 
 /* ---- the mirrors' callbacks ---- */
 
-static void come(view_database *d, const view_value *value) {
+static void come(view_database *d, view_value *value) {
   view *v = d->view;
 
+  if (value->kind == VALUE_BALANCER)
+    value->as.balancer.came_ms = view_up_ms();
   if (value->kind == VALUE_TICK)
     view_tick_came(v, (int)(d - v->databases), &value->as.tick);
 }
@@ -160,21 +162,16 @@ static void on_over(changefeed_mirror *mirror, const changefeed_error *error,
   over(d->view, error != NULL ? error->message : "the mirror was stopped");
 }
 
-static void on_ready(uv_poll_t *handle, int status, int events) {
-  view *v = handle->data;
-  int rc = changefeed_loop_dispatch(v->loop);
+static void after_round(void *ctx, int rc) {
+  view *v = ctx;
 
-  (void)status; /* an error of the descriptor's is one of dispatch, too */
-  (void)events;
   for (int i = 0; i < VIEW_DATABASES; i++)
     atomic_store(&v->databases[i].synced,
                  changefeed_mirror_is_synced(v->databases[i].mirror) != 0);
-  if (rc < 0) {
-    (void)uv_poll_stop(v->poll);
+  if (rc < 0)
     over(v, changefeed_strerror(rc));
-    return;
-  }
-  deliver(v);
+  else
+    deliver(v);
 }
 
 /* ---- opening and closing ---- */
@@ -223,25 +220,6 @@ static bool open_mirror(view *v, view_database *d, const char *why_not,
   return ok;
 }
 
-static void on_poll_closed(uv_handle_t *handle) { free(handle); }
-
-static bool open_poll(view *v, uv_loop_t *loop) {
-  int fd = changefeed_loop_fd(v->loop);
-
-  if (fd < 0)
-    return false;
-  v->poll = calloc(1, sizeof *v->poll);
-  if (v->poll == NULL)
-    return false;
-  if (uv_poll_init(loop, v->poll, fd) != 0) {
-    free(v->poll);
-    v->poll = NULL;
-    return false;
-  }
-  v->poll->data = v;
-  return uv_poll_start(v->poll, UV_READABLE, on_ready) == 0;
-}
-
 static bool copy_config(view *v, const view_config *config) {
   const char *names[VIEW_DATABASES] = {config->apps, config->locks};
   bool ok = true;
@@ -263,6 +241,8 @@ static bool copy_config(view *v, const view_config *config) {
   v->config.boot = v->boot;
   if (v->config.fresh_ms <= 0)
     v->config.fresh_ms = STALE_MS;
+  if (v->config.gone_ms <= 0)
+    v->config.gone_ms = GONE_MS;
   return ok;
 }
 
@@ -279,7 +259,9 @@ view *view_open(uv_loop_t *loop, const view_config *config, char *error,
        changefeed_loop_new(&v->loop, NULL) == CHANGEFEED_OK;
   for (int i = 0; ok && i < VIEW_DATABASES; i++)
     ok = open_mirror(v, &v->databases[i], "no memory", error, error_size);
-  if (ok && !open_poll(v, loop)) {
+  if (ok)
+    v->poll = feed_poll_open(loop, v->loop, after_round, v);
+  if (ok && v->poll == NULL) {
     (void)snprintf(error, error_size,
                    "the loop of the feeds has no descriptor");
     ok = false;
@@ -298,10 +280,7 @@ void view_close(view *v) {
 
   if (v == NULL)
     return;
-  if (v->poll != NULL) {
-    (void)uv_poll_stop(v->poll);
-    uv_close((uv_handle_t *)v->poll, on_poll_closed);
-  }
+  feed_poll_close(v->poll);
   for (int i = 0; i < VIEW_DATABASES; i++) {
     changefeed_mirror_close(v->databases[i].mirror);
     free(v->databases[i].name);

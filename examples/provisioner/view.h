@@ -15,6 +15,8 @@ typedef struct view_config {
   const char *self;         /* id of this provisioner */
   const char *boot;         /* of this life of it: the ticks with that count */
   int64_t fresh_ms;         /* a tick older than that is not fresh; 0: 15 s */
+  int64_t gone_ms;          /* a balancer that has not written its document for
+                               so long is gone; 0: 3 min. It writes each minute */
   /* On the loop's thread: a document was put or is gone. */
   void (*on_change)(void *ctx, const char *id);
   void (*on_synced)(void *ctx); /* both are in step; again after a reset */
@@ -60,6 +62,7 @@ void view_each_drone(view *v, bool (*each)(void *ctx, const drone_doc *drone),
 size_t view_members(view *v, char names[MEMBERS_MOST][NAME_MOST + 1]);
 /* Whether this provisioner is the one that looks after the app. */
 bool view_is_mine(view *v, const char *app);
+/* Those that are not gone. While no ticks come, nobody is taken to be. */
 size_t view_balancers(view *v, balancer_doc *out, size_t most);
 /* "off", "api" or "full", and its message. */
 void view_maintenance(view *v, char mode[8], char msg[256]);

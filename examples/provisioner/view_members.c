@@ -113,6 +113,15 @@ bool view_is_mine(view *v, const char *app) {
   return strcmp(names[id_rendezvous(app, each, count)], v->self) == 0;
 }
 
+int64_t view_ticked_ms(view *v) {
+  int64_t ms;
+
+  (void)pthread_mutex_lock(&v->lock);
+  ms = v->ticked_ms;
+  (void)pthread_mutex_unlock(&v->lock);
+  return ms;
+}
+
 /* ---- freshness ---- */
 
 bool view_is_synced(const view *v) {

@@ -112,6 +112,7 @@ typedef struct walk {
   } to;
   void *ctx;
   size_t count, most;
+  int64_t since_ms; /* balancers that came before that are gone */
 } walk;
 
 static int step(void *ctx, const changefeed_entry *entry) {
@@ -148,13 +149,13 @@ static bool each_drone(walk *w, const view_value *value) {
 }
 
 static bool each_balancer(walk *w, const view_value *value) {
-  if (w->count < w->most)
-    w->to.balancers[w->count++] = value->as.balancer;
+  if (w->count < w->most && value->as.balancer.came_ms >= w->since_ms)
+    w->to.balancers[w->count++] = value->as.balancer.doc;
   return w->count < w->most;
 }
 
 void view_each_app(view *v, bool (*each)(void *ctx, app_doc *app), void *ctx) {
-  walk w = {VALUE_APP, each_app, {NULL}, ctx, 0, 0};
+  walk w = {VALUE_APP, each_app, {NULL}, ctx, 0, 0, 0};
 
   w.to.app = each;
   walk_all(v, VIEW_APPS, "app:", "app;", &w);
@@ -162,7 +163,7 @@ void view_each_app(view *v, bool (*each)(void *ctx, app_doc *app), void *ctx) {
 
 void view_each_route(view *v, bool (*each)(void *ctx, const route_doc *route),
                      void *ctx) {
-  walk w = {VALUE_ROUTE, each_route, {NULL}, ctx, 0, 0};
+  walk w = {VALUE_ROUTE, each_route, {NULL}, ctx, 0, 0, 0};
 
   w.to.route = each;
   walk_all(v, VIEW_APPS, "route:", "route;", &w);
@@ -170,16 +171,17 @@ void view_each_route(view *v, bool (*each)(void *ctx, const route_doc *route),
 
 void view_each_drone(view *v, bool (*each)(void *ctx, const drone_doc *drone),
                      void *ctx) {
-  walk w = {VALUE_DRONE, each_drone, {NULL}, ctx, 0, 0};
+  walk w = {VALUE_DRONE, each_drone, {NULL}, ctx, 0, 0, 0};
 
   w.to.drone = each;
   walk_all(v, VIEW_LOCKS, "drone:", "drone;", &w);
 }
 
 size_t view_balancers(view *v, balancer_doc *out, size_t most) {
-  walk w = {VALUE_BALANCER, each_balancer, {NULL}, NULL, 0, most};
+  walk w = {VALUE_BALANCER, each_balancer, {NULL}, NULL, 0, most, 0};
 
   w.to.balancers = out;
+  w.since_ms = view_ticked_ms(v) - v->config.gone_ms;
   if (most > 0)
     walk_all(v, VIEW_APPS, "balancer:", "balancer;", &w);
   return w.count;

@@ -4,6 +4,7 @@
 #ifndef PROVISIONER_VIEW_STATE_H
 #define PROVISIONER_VIEW_STATE_H
 
+#include "common/feed_poll.h"
 #include "provisioner/view.h"
 
 #include <changefeed/mirror.h>
@@ -22,6 +23,11 @@ enum view_kind {
   VALUE_BALANCER
 };
 
+typedef struct seen_balancer {
+  balancer_doc doc;
+  int64_t came_ms; /* when this revision of it came */
+} seen_balancer;
+
 /* As large as its kind needs. Does not change once a reader may see it. */
 typedef struct view_value {
   enum view_kind kind;
@@ -31,7 +37,7 @@ typedef struct view_value {
     drone_doc drone;
     maintenance_doc maintenance;
     tick_doc tick;
-    balancer_doc balancer;
+    seen_balancer balancer;
   } as;
 } view_value;
 
@@ -60,7 +66,7 @@ typedef struct view_database {
 struct view {
   view_config config; /* strings are own copies */
   char self[NAME_MOST + 1], boot[BOOT_LEN + 1];
-  uv_poll_t *poll;
+  feed_poll *poll;
   changefeed_loop *loop;
   view_database databases[VIEW_DATABASES];
   /* Told when the round that brought them is over: then readers see them. */
@@ -87,6 +93,7 @@ void view_value_free(view_value *value);
 
 void view_tick_came(view *v, int database, const tick_doc *tick);
 void view_tick_gone(view *v, const char *id);
+int64_t view_ticked_ms(view *v); /* when any tick came last; 0: never */
 void view_app_gone(view *v, const char *name, int64_t gen);
 
 #endif

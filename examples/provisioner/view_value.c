@@ -15,7 +15,7 @@ static const struct {
              {"drone:", VALUE_DRONE, sizeof(drone_doc)},
              {"sys:maintenance", VALUE_MAINTENANCE, sizeof(maintenance_doc)},
              {"sys:tick:", VALUE_TICK, sizeof(tick_doc)},
-             {"balancer:", VALUE_BALANCER, sizeof(balancer_doc)}};
+             {"balancer:", VALUE_BALANCER, sizeof(seen_balancer)}};
 
 static size_t kind_of(const char *id) {
   size_t i = 0;
@@ -40,7 +40,7 @@ static bool read_into(view_value *value, const json_t *doc, const char *name,
   case VALUE_TICK:
     return tick_doc_read(doc, name, &value->as.tick, why, size);
   case VALUE_BALANCER:
-    return balancer_doc_read(doc, name, &value->as.balancer, why, size);
+    return balancer_doc_read(doc, name, &value->as.balancer.doc, why, size);
   }
   return false;
 }
