@@ -46,6 +46,11 @@ void routes_drop(routes *s, const route *r);
 /* Without a reader's rights; for the writer. */
 const route *routes_find(const routes *s, const char *host, size_t len);
 size_t routes_host_count(const routes *s); /* that are found */
+/* Calls each for every host that is found, in no order, with the route that has
+   it, and which of its hosts it is. For the writer. */
+void routes_each(const routes *s,
+                 void (*each)(void *ctx, const route *r, size_t host),
+                 void *ctx);
 /* How often a host is listed by a route that does not have it. */
 size_t routes_shadow_count(const routes *s);
 size_t routes_bytes(const routes *s); /* of the index */
