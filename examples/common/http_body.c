@@ -12,6 +12,8 @@ enum state {
   LAST_LF
 };
 
+enum { SIZE_DIGITS = 16 }; /* zeros at the begin count */
+
 void http_body_start(http_body *b, const http_head *head) {
   b->framing = head->framing;
   b->left = head->framing == HTTP_LENGTH ? head->length : 0;
@@ -30,12 +32,14 @@ static int digit(char c) {
   return -1;
 }
 
-/* A byte of a size line. One more digit must fit. */
+/* A byte of a size line. */
 static const char *size_byte(http_body *b, char c) {
   int value = digit(c);
 
   if (value >= 0) {
-    if (b->left >> 60 != 0)
+    if (b->state == SIZE)
+      b->digits = 0;
+    if (++b->digits > SIZE_DIGITS)
       return "A chunk's size is too large.";
     b->left = b->left << 4 | (uint64_t)value;
     b->state = SIZE_MORE;

@@ -11,6 +11,7 @@ typedef struct http_body {
   enum http_framing framing;
   uint64_t left; /* of the length, or of the chunk */
   int state;
+  int digits; /* of a chunk's size, so far */
   bool done;
 } http_body;
 

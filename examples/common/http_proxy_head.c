@@ -101,6 +101,7 @@ static void put_forwarded_for(http_pass *p, const http_head *head) {
 static void put_forwarding(http_pass *p, const http_head *head,
                            const http_proxy_rules *rules) {
   static const char id[] = "x-request-id";
+  const http_field *known = http_head_find(head, id);
 
   if (!is_set_text(rules, "x-forwarded-for"))
     put_forwarded_for(p, head);
@@ -113,7 +114,8 @@ static void put_forwarding(http_pass *p, const http_head *head,
   }
   if (rules->via != NULL)
     text_printf(&p->head, "Via: 1.%d %s\r\n", head->minor, rules->via);
-  if (!is_set_text(rules, id) && http_head_find(head, id) == NULL)
+  if (!is_set_text(rules, id) &&
+      (known == NULL || http_head_is_hop(head, known)))
     text_printf(&p->head, "X-Request-Id: %s-%" PRIx64 "\r\n", p->pool->id,
                 ++p->pool->requests);
 }
