@@ -289,8 +289,7 @@ static const char *const hostile[] = {
     "\xe2\x80\xaegpj.exe \xe2\x80\xa8 \xc2\x85",
     "&lt; &amp; &#x3c;",
     "{{7*7}} ${7*7} %s%n%p",
-    "gr\xc3\xbc\xc3\x9f"
-    "e \xf0\x9f\x90\x9d",
+    "gr\xc3\xbc\xc3\x9f!  \xf0\x9f\x90\x9d",
 };
 
 /* No tag and no quote of theirs, and none of ours is left open. */
@@ -394,26 +393,28 @@ END_TEST
 typedef struct state_page {
   enum route_state state;
   size_t targets;
-  const char *code;
+  bool closed;    /* for maintenance */
   enum page page; /* 0: visitors get to the app */
 } state_page;
 
 static const state_page states[] = {
-    {ROUTE_LIVE, 1, "", (enum page)0},
-    {ROUTE_QUEUED, 0, "", PAGE_QUEUED},
-    {ROUTE_STARTING, 0, "", PAGE_STARTING},
-    {ROUTE_CRASHED, 0, "", PAGE_CRASHED},
-    {ROUTE_FAILED, 0, "", PAGE_CRASHED},
-    {ROUTE_STOPPED, 0, "", PAGE_STOPPED},
-    {ROUTE_STOPPED, 0, "maintenance", PAGE_APP_MAINTENANCE},
+    {ROUTE_LIVE, 1, false, (enum page)0},
+    {ROUTE_QUEUED, 0, false, PAGE_QUEUED},
+    {ROUTE_STARTING, 0, false, PAGE_STARTING},
+    {ROUTE_CRASHED, 0, false, PAGE_CRASHED},
+    {ROUTE_FAILED, 0, false, PAGE_CRASHED},
+    {ROUTE_STOPPED, 0, false, PAGE_STOPPED},
     /* the one before serves on while the next is not there */
-    {ROUTE_QUEUED, 1, "", (enum page)0},
-    {ROUTE_STARTING, 1, "", (enum page)0},
-    {ROUTE_CRASHED, 1, "", (enum page)0},
-    {ROUTE_FAILED, 1, "", (enum page)0},
-    {ROUTE_STOPPED, 1, "", PAGE_STOPPED},
-    {ROUTE_STOPPED, 1, "maintenance", PAGE_APP_MAINTENANCE},
-    {ROUTE_LIVE, 2, "maintenance", (enum page)0},
+    {ROUTE_QUEUED, 1, false, (enum page)0},
+    {ROUTE_STARTING, 1, false, (enum page)0},
+    {ROUTE_CRASHED, 1, false, (enum page)0},
+    {ROUTE_FAILED, 1, false, (enum page)0},
+    {ROUTE_LIVE, 2, false, (enum page)0},
+    {ROUTE_STOPPED, 1, false, PAGE_STOPPED},
+    /* its owner works on it, whatever else it is */
+    {ROUTE_LIVE, 1, true, PAGE_APP_MAINTENANCE},
+    {ROUTE_STOPPED, 0, true, PAGE_APP_MAINTENANCE},
+    {ROUTE_QUEUED, 0, true, PAGE_APP_MAINTENANCE},
 };
 
 START_TEST(test_pages_of_a_route) {
@@ -422,18 +423,20 @@ START_TEST(test_pages_of_a_route) {
   route *r;
 
   memset(&doc, 0, sizeof doc);
-  (void)strcpy(doc.app, "shop");
-  (void)strcpy(doc.hosts[0], "shop.example");
+  (void)snprintf(doc.app, sizeof doc.app, "shop");
+  (void)snprintf(doc.hosts[0], sizeof doc.hosts[0], "shop.example");
   doc.host_count = 1;
   doc.gen = 1;
   doc.state = s->state;
-  (void)strcpy(doc.code, s->code);
+  (void)strcpy(doc.code, "ok");
+  doc.closed = s->closed;
   doc.to_count = s->targets;
   for (size_t i = 0; i < s->targets; i++) {
     (void)snprintf(doc.to[i].addr, sizeof doc.to[i].addr, "127.1.0.%zu:40",
                    i + 1);
-    (void)strcpy(doc.to[i].drone, doc.to[i].addr);
-    (void)strcpy(doc.to[i].claim, "0123456789abcdef0123456789abcdef");
+    memcpy(doc.to[i].drone, doc.to[i].addr, sizeof doc.to[i].drone);
+    (void)snprintf(doc.to[i].claim, sizeof doc.to[i].claim,
+                   "0123456789abcdef0123456789abcdef");
   }
   r = route_make(&doc);
   ck_assert_ptr_nonnull(r);
