@@ -57,8 +57,13 @@ prov *prov_start(const char *couch, const char *self,
   prov *p = calloc(1, sizeof *p);
   char error[512] = "";
   kernel_config config;
-  view_config seen = {couch, "apps",    "locks", self, self,
-                      0,     on_change, NULL,    NULL, p};
+  view_config seen = {.couch = couch,
+                      .apps = "apps",
+                      .locks = "locks",
+                      .self = self,
+                      .boot = self,
+                      .on_change = on_change,
+                      .ctx = p};
   tick_config ticks = {couch, "apps", "locks", self, self, "127.0.0.1:1", 500};
 
   ck_assert_ptr_nonnull(p);
