@@ -266,12 +266,6 @@ static void pass_on(http_exchange *x, visit *v) {
 
 /* ---- the server's ---- */
 
-/* Neither is for a site: CONNECT asks for a tunnel to anywhere, TRACE would
-   show a visitor what was added to his request. */
-static bool is_no_method(http_str method) {
-  return http_str_same(method, "CONNECT") || http_str_same(method, "TRACE");
-}
-
 void visit_on_request(http_exchange *x, void *user) {
   const http_head *head = http_exchange_head(x);
   visit *v = visit_new(user);
@@ -283,9 +277,7 @@ void visit_on_request(http_exchange *x, void *user) {
   }
   http_exchange_set(x, v);
   name_visit(v, head);
-  if (is_no_method(head->method))
-    tell(x, v, PAGE_BAD, 0, "CONNECT and TRACE are not passed on.");
-  else if (plane_choose(v, head->host, &page))
+  if (plane_choose(v, head->host, &page))
     pass_on(x, v);
   else
     tell(x, v, page, 0, v->detail);
