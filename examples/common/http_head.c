@@ -164,38 +164,38 @@ static int status_line(http_head *head, http_str line, const char **why) {
   }
   if (line.len > 13)
     head->reason = http_str_of(p + 13, line.len - 13);
-  for (size_t i = 0; i < head->reason.len; i++) {
-    if (!http_class(head->reason.data[i], HTTP_CLASS_VALUE)) {
-      *why = "The first line holds a control character.";
-      return 502;
-    }
+  if (http_value_span(head->reason.data, head->reason.len) !=
+      head->reason.len) {
+    *why = "The first line holds a control character.";
+    return 502;
   }
   return 0;
 }
 
-/* *why, or NULL when the field is fine. */
-static const char *field_line(http_field *field, http_str line) {
-  const char *p = line.data, *end = p + line.len;
+/* A line from l->at on; what is wrong with it, or NULL when the field is fine.
+   The head ends in CRLF, and CR is in no name and no value: each loop ends. */
+static const char *field_line(http_field *field, lines *l) {
+  const char *name = l->at, *p = name, *end;
 
   if (*p == ' ' || *p == '\t')
     return "A line of the head begins with a blank.";
-  while (p < end && http_class(*p, HTTP_CLASS_TOKEN))
+  while (http_class(*p, HTTP_CLASS_TOKEN))
     p++;
-  if (p == line.data || p == end || *p != ':')
-    return p < end && (*p == ' ' || *p == '\t')
+  if (p == name || *p != ':')
+    return *p == ' ' || *p == '\t'
                ? "There is a blank in or behind a field's name."
                : "A line of the head is not NAME: VALUE.";
-  field->name = http_str_of(line.data, (size_t)(p - line.data));
+  field->name = http_str_of(name, (size_t)(p - name));
   p++;
-  while (p < end && (*p == ' ' || *p == '\t'))
+  while (*p == ' ' || *p == '\t')
     p++;
+  end = p + http_value_span(p, (size_t)(l->end - p));
+  if (end[0] != '\r' || end[1] != '\n')
+    return "A field's value holds a control character.";
+  l->at = end + 2;
   while (end > p && (end[-1] == ' ' || end[-1] == '\t'))
     end--;
   field->value = http_str_of(p, (size_t)(end - p));
-  for (; p < end; p++) {
-    if (!http_class(*p, HTTP_CLASS_VALUE))
-      return "A field's value holds a control character.";
-  }
   return NULL;
 }
 
@@ -210,29 +210,27 @@ static void clear(http_head *head, bool response) {
   head->count = 0;
   head->framing = HTTP_NONE;
   head->length = 0;
-  head->keep_alive = head->expects = false;
+  head->keep_alive = head->expects = head->names_fields = false;
 }
 
 static int fields(http_head *head, lines *l, const char **why) {
   int bad = head->response ? 502 : 400;
 
-  for (;;) {
-    http_str line = next_line(l);
+  while (l->at[0] != '\r' || l->at[1] != '\n') {
     const char *wrong;
 
-    if (line.len == 0)
-      return 0;
     if (head->count == HTTP_FIELDS) {
       *why = "The head has more than 100 fields.";
       return head->response ? 502 : 431;
     }
-    wrong = field_line(&head->fields[head->count], line);
+    wrong = field_line(&head->fields[head->count], l);
     if (wrong != NULL) {
       *why = wrong;
       return bad;
     }
     head->count++;
   }
+  return 0;
 }
 
 static int too_long(bool request, const char *data, size_t most,

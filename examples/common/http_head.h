@@ -42,9 +42,10 @@ typedef struct http_head {
   size_t count;
   enum http_framing framing;
   uint64_t length;
-  bool keep_alive;  /* the connection may be used again */
-  bool expects;     /* Expect: 100-continue */
-  http_str upgrade; /* "websocket", when Connection names Upgrade; or empty */
+  bool keep_alive;   /* the connection may be used again */
+  bool expects;      /* Expect: 100-continue */
+  bool names_fields; /* Connection lists more than close and the like */
+  http_str upgrade;  /* "websocket", when Connection names Upgrade; or empty */
 } http_head;
 
 enum {
@@ -72,7 +73,7 @@ bool http_str_is(http_str s, const char *word);   /* case ignored */
 bool http_str_same(http_str s, const char *word); /* case counts */
 /* Whether a comma separated list in any field of that name holds the word. */
 bool http_head_lists(const http_head *head, const char *name, const char *word);
-/* Connection and what it names, Keep-Alive, Proxy-*, TE, Trailer,
+/* Connection and what it names, Close, Keep-Alive, Proxy-*, TE, Trailer,
    Transfer-Encoding, Upgrade, Content-Length: of one connection only. head may
    be NULL. Host is not one even when Connection names it. */
 bool http_head_is_hop(const http_head *head, const http_field *field);

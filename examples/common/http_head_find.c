@@ -32,8 +32,11 @@ bool http_str_same(http_str s, const char *word) {
 }
 
 const http_field *http_head_find(const http_head *head, const char *name) {
+  http_str wanted = http_str_of(name, strlen(name));
+
   for (size_t i = 0; i < head->count; i++) {
-    if (http_str_is(head->fields[i].name, name))
+    if (head->fields[i].name.len == wanted.len &&
+        http_str_equal(head->fields[i].name, wanted))
       return &head->fields[i];
   }
   return NULL;
@@ -77,6 +80,8 @@ static bool is_hop_name(http_str name) {
   switch (name.len) {
   case 2:
     return http_str_is(name, "te");
+  case 5:
+    return http_str_is(name, "close");
   case 7:
     return http_str_is(name, "trailer") || http_str_is(name, "upgrade");
   case 10:
@@ -113,5 +118,5 @@ static bool is_named(const http_head *head, http_str name) {
 
 bool http_head_is_hop(const http_head *head, const http_field *field) {
   return is_hop_name(field->name) ||
-         (head != NULL && is_named(head, field->name));
+         (head != NULL && head->names_fields && is_named(head, field->name));
 }

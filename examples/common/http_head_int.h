@@ -4,6 +4,8 @@
 
 #include "common/http_head.h"
 
+#include <string.h>
+
 enum {
   HTTP_CLASS_TOKEN = 1,  /* RFC 9110, 5.6.2 */
   HTTP_CLASS_VALUE = 2,  /* of a field's value */
@@ -23,6 +25,47 @@ static inline http_str http_str_of(const char *data, size_t len) {
 }
 
 bool http_str_equal(http_str a, http_str b); /* case ignored */
+
+/* How many of the bytes are fit for a field's value. Eight at a time, as long
+   as none of them is 0x7f or below a space; a tab and what is behind it are
+   looked at one by one. */
+static inline size_t http_value_span(const char *at, size_t len) {
+  const uint64_t ones = UINT64_C(0x0101010101010101);
+  size_t i = 0;
+
+  for (; i + 8 <= len; i += 8) {
+    uint64_t bytes, below, rubout;
+
+    memcpy(&bytes, at + i, 8);
+    below = (bytes - ones * ' ') & ~bytes;
+    rubout = bytes ^ ones * 0x7f;
+    rubout = (rubout - ones) & ~rubout;
+    if (((below | rubout) & ones << 7) != 0)
+      break;
+  }
+  while (i < len && http_class(at[i], HTTP_CLASS_VALUE))
+    i++;
+  return i;
+}
+
+/* A line of a head, of what is known to be fit for one. */
+static inline void http_put_line(text *out, http_str name, http_str value) {
+  size_t len = name.len + value.len + 4;
+  char *at;
+
+  if (!text_reserve(out, len))
+    return;
+  at = out->data + out->len;
+  memcpy(at, name.data, name.len);
+  at += name.len;
+  *at++ = ':';
+  *at++ = ' ';
+  if (value.len != 0)
+    memcpy(at, value.data, value.len);
+  at += value.len;
+  memcpy(at, "\r\n", 3);
+  out->len += len;
+}
 
 /* Takes the next word of a comma separated list from *rest; false at its end.
    Empty words are passed over. */

@@ -7,7 +7,7 @@
 typedef struct found {
   const http_field *host, *length, *coding, *expect, *upgrade;
   size_t hosts, lengths, codings, expects, upgrades;
-  bool close, keep_alive, upgrades_connection;
+  bool close, keep_alive, upgrades_connection, names_fields;
 } found;
 
 static void take(const http_field **first, size_t *count,
@@ -27,6 +27,8 @@ static void take_connection(found *f, http_str list) {
       f->keep_alive = true;
     else if (http_str_is(word, "upgrade"))
       f->upgrades_connection = true;
+    else
+      f->names_fields = true;
   }
 }
 
@@ -194,6 +196,7 @@ int http_head_judge(http_head *head, http_str to, const char **why) {
   *why = frame(head, &f, &status);
   if (*why != NULL)
     return status;
+  head->names_fields = f.names_fields;
   head->keep_alive = head->minor == 1 ? !f.close : f.keep_alive && !f.close;
   if (f.upgrades == 1 && f.upgrades_connection && head->minor == 1 &&
       http_str_is(f.upgrade->value, "websocket") &&

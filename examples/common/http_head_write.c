@@ -5,11 +5,7 @@
 #include <string.h>
 
 static bool is_value(http_str s) {
-  for (size_t i = 0; i < s.len; i++) {
-    if (!http_class(s.data[i], HTTP_CLASS_VALUE))
-      return false;
-  }
-  return true;
+  return http_value_span(s.data, s.len) == s.len;
 }
 
 static bool is_word(http_str s) {
@@ -33,16 +29,14 @@ bool http_put_request(text *out, http_str method, http_str target) {
 }
 
 bool http_put_status(text *out, int status, http_str reason) {
-  char digits[3];
+  char line[] = "HTTP/1.1 000 ";
 
   if (status < 100 || status > 999 || !is_value(reason))
     return false;
-  digits[0] = (char)('0' + status / 100);
-  digits[1] = (char)('0' + status / 10 % 10);
-  digits[2] = (char)('0' + status % 10);
-  text_add(out, "HTTP/1.1 ", 9);
-  text_add(out, digits, 3);
-  text_add(out, " ", 1);
+  line[9] = (char)('0' + status / 100);
+  line[10] = (char)('0' + status / 10 % 10);
+  line[11] = (char)('0' + status % 10);
+  text_add(out, line, sizeof line - 1);
   add(out, reason);
   text_add(out, "\r\n", 2);
   return true;
@@ -55,10 +49,7 @@ static bool put_field(text *out, http_str name, http_str value) {
     if (!http_class(name.data[i], HTTP_CLASS_TOKEN))
       return false;
   }
-  add(out, name);
-  text_add(out, ": ", 2);
-  add(out, value);
-  text_add(out, "\r\n", 2);
+  http_put_line(out, name, value);
   return true;
 }
 

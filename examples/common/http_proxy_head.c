@@ -1,8 +1,8 @@
 /* What a proxy says anew on each side: fields of one connection only are
    dropped, the rules' are set, and the framing is its own. */
+#include "common/http_head_int.h"
 #include "common/http_proxy_state.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 /* As programs see names that turn them into variables: without case, and "_" is
@@ -46,21 +46,24 @@ static bool has_prefix(http_str name, const char *prefix, size_t len) {
   return len != 0 && name.len >= len && same_letters(name.data, prefix, len);
 }
 
-static void put(text *out, http_str name, http_str value) {
-  text_add(out, name.data, name.len);
-  text_add(out, ": ", 2);
-  text_add(out, value.data, value.len);
-  text_add(out, "\r\n", 2);
-}
-
 /* ---- the request ---- */
 
-static bool is_forwarding(http_str name) {
-  static const http_field names[] = {{{"x-forwarded-for", 15}, {NULL, 0}},
-                                     {{"x-forwarded-proto", 17}, {NULL, 0}},
-                                     {{"x-forwarded-host", 16}, {NULL, 0}}};
-
-  return is_set(names, 3, name);
+/* Said anew by put_host, put_forwarding and at the end of pass_write_head. */
+static bool is_ours(http_str name, bool forwarded) {
+  switch (name.len) {
+  case 4:
+    return http_str_is(name, "host");
+  case 6:
+    return http_str_is(name, "expect");
+  case 15:
+    return forwarded && same_letters(name.data, "x-forwarded-for", 15);
+  case 16:
+    return forwarded && same_letters(name.data, "x-forwarded-host", 16);
+  case 17:
+    return forwarded && same_letters(name.data, "x-forwarded-proto", 17);
+  default:
+    return false;
+  }
 }
 
 static void put_client_fields(http_pass *p, const http_head *head,
@@ -71,14 +74,12 @@ static void put_client_fields(http_pass *p, const http_head *head,
   for (i = 0; i < head->count; i++) {
     const http_field *field = &head->fields[i];
 
-    if (http_str_is(field->name, "host") ||
-        http_str_is(field->name, "expect") ||
+    if (is_ours(field->name, rules->forwarded) ||
         has_prefix(field->name, prefix, prefix_len) ||
         is_set(rules->request, rules->request_count, field->name) ||
-        (rules->forwarded && is_forwarding(field->name)) ||
         http_head_is_hop(head, field))
       continue;
-    put(&p->head, field->name, field->value);
+    http_put_line(&p->head, field->name, field->value);
   }
 }
 
@@ -88,13 +89,32 @@ static void put_forwarded_for(http_pass *p, const http_head *head) {
   size_t i;
 
   text_str(&p->head, "X-Forwarded-For: ");
-  for (i = 0; i < head->count; i++)
-    if (http_str_is(head->fields[i].name, "x-forwarded-for") &&
-        head->fields[i].value.len != 0) {
-      text_add(&p->head, head->fields[i].value.data, head->fields[i].value.len);
-      text_str(&p->head, ", ");
-    }
+  for (i = 0; i < head->count; i++) {
+    const http_field *field = &head->fields[i];
+
+    if (field->name.len != 15 || field->value.len == 0 ||
+        !http_str_is(field->name, "x-forwarded-for"))
+      continue;
+    text_add(&p->head, field->value.data, field->value.len);
+    text_str(&p->head, ", ");
+  }
   text_str(&p->head, peer != NULL && peer[0] != '\0' ? peer : "unknown");
+  text_str(&p->head, "\r\n");
+}
+
+static void put_id(http_pass *p) {
+  static const char hex[] = "0123456789abcdef";
+  uint64_t n = ++p->pool->requests;
+  char digits[16];
+  size_t at = sizeof digits;
+
+  do
+    digits[--at] = hex[n & 15];
+  while ((n >>= 4) != 0);
+  text_str(&p->head, "X-Request-Id: ");
+  text_str(&p->head, p->pool->id);
+  text_str(&p->head, "-");
+  text_add(&p->head, digits + at, sizeof digits - at);
   text_str(&p->head, "\r\n");
 }
 
@@ -112,12 +132,14 @@ static void put_forwarding(http_pass *p, const http_head *head,
     text_add(&p->head, head->host_field.data, head->host_field.len);
     text_str(&p->head, "\r\n");
   }
-  if (rules->via != NULL)
-    text_printf(&p->head, "Via: 1.%d %s\r\n", head->minor, rules->via);
+  if (rules->via != NULL) {
+    text_str(&p->head, head->minor != 0 ? "Via: 1.1 " : "Via: 1.0 ");
+    text_str(&p->head, rules->via);
+    text_str(&p->head, "\r\n");
+  }
   if (!is_set_text(rules, id) &&
       (known == NULL || http_head_is_hop(head, known)))
-    text_printf(&p->head, "X-Request-Id: %s-%" PRIx64 "\r\n", p->pool->id,
-                ++p->pool->requests);
+    put_id(p);
 }
 
 static void put_host(http_pass *p, const http_head *head,

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool reserve(text *t, size_t more) {
+bool text_reserve(text *t, size_t more) {
   size_t wanted, cap = t->cap != 0 ? t->cap : 64;
   char *data;
 
@@ -31,32 +31,26 @@ static bool reserve(text *t, size_t more) {
   return true;
 }
 
-void text_add(text *t, const void *data, size_t len) {
-  if (!reserve(t, len))
-    return;
-  if (len != 0)
-    memcpy(t->data + t->len, data, len);
-  t->len += len;
-  t->data[t->len] = '\0';
-}
-
-void text_str(text *t, const char *s) { text_add(t, s, strlen(s)); }
-
+/* Most of what is written is short, and there is room for it. */
 void text_vprintf(text *t, const char *format, va_list args) {
   va_list again;
+  size_t room;
   int len;
 
+  if (!text_reserve(t, 0))
+    return;
   va_copy(again, args);
-  len = vsnprintf(NULL, 0, format, again);
-  va_end(again);
-  if (len < 0) {
+  room = t->cap - t->len;
+  len = vsnprintf(t->data + t->len, room, format, args);
+  if (len < 0)
     t->failed = true;
-    return;
-  }
-  if (!reserve(t, (size_t)len))
-    return;
-  (void)vsnprintf(t->data + t->len, (size_t)len + 1, format, args);
-  t->len += (size_t)len;
+  else if ((size_t)len >= room && text_reserve(t, (size_t)len))
+    (void)vsnprintf(t->data + t->len, (size_t)len + 1, format, again);
+  va_end(again);
+  if (t->failed)
+    t->data[t->len] = '\0';
+  else
+    t->len += (size_t)len;
 }
 
 void text_printf(text *t, const char *format, ...) {

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 typedef struct text {
   char *data; /* NULL while nothing was added */
@@ -16,8 +17,23 @@ typedef struct text {
 #define TEXT_INIT                                                              \
   { NULL, 0, 0, false }
 
-void text_add(text *t, const void *data, size_t len);
-void text_str(text *t, const char *s);
+/* Makes room for so many bytes more, and the zero; false: it is failed. */
+bool text_reserve(text *t, size_t more);
+
+/* Here, because heads are written of dozens of short pieces. */
+static inline void text_add(text *t, const void *data, size_t len) {
+  if ((t->failed || len >= t->cap - t->len) && !text_reserve(t, len))
+    return;
+  if (len != 0)
+    memcpy(t->data + t->len, data, len);
+  t->len += len;
+  t->data[t->len] = '\0';
+}
+
+static inline void text_str(text *t, const char *s) {
+  text_add(t, s, strlen(s));
+}
+
 void text_printf(text *t, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void text_vprintf(text *t, const char *format, va_list args)
