@@ -336,6 +336,8 @@ START_TEST(test_plane_a_bad_request_is_told_and_counted_once) {
             bad[_i].status == 400);
   (void)snprintf(labels, sizeof labels, "code=\"%s\"", bad[_i].code);
   ck_assert_int_eq(world_count(&o.w, "balancer_errors_total", labels), 1);
+  ck_assert_int_eq(
+      world_count(&o.w, "balancer_requests_total", "code=\"gone\""), 0);
   cft_client_close(&o.c);
   visitor(&o.w, &o.c);
   ask_ok(&o.c, AT("/"), o.claim);
