@@ -18,6 +18,7 @@ typedef struct world {
   view *view;
   char last[256]; /* id told last */
   int told, synced, over;
+  int64_t gone_ms;
   int64_t told_gen; /* of the app "a", as read when it was told */
 } world;
 
@@ -56,6 +57,7 @@ static void follow(world *w, int64_t fresh_ms) {
                         .self = "me",
                         .boot = "boot-1",
                         .fresh_ms = fresh_ms,
+                        .gone_ms = w->gone_ms,
                         .on_change = on_change,
                         .on_synced = on_synced,
                         .on_over = on_over,
@@ -361,6 +363,51 @@ START_TEST(test_view_maintenance_ends_by_itself) {
 }
 END_TEST
 
+static size_t balancers(world *w) {
+  balancer_doc all[4];
+
+  return view_balancers(w->view, all, 4);
+}
+
+/* By our own clock, and only while something comes. */
+START_TEST(test_view_a_balancer_that_does_not_write_is_gone) {
+  static const char body[] =
+      "{\"addr\":\"127.0.0.1:1\",\"admin\":\"127.0.0.1:2\"}";
+  world w = {0};
+  tick_config config;
+  char error[256], rev[96];
+  int64_t until;
+  tick *t;
+
+  create(&w);
+  cft_couchsim_must(w.sim, 201, "PUT", "/apps/balancer:b1", "%s", body);
+  cft_couchsim_must(w.sim, 201, "PUT", "/apps/balancer:b2", "%s", body);
+  w.gone_ms = 1500;
+  follow(&w, 0);
+  AWAIT(&w, w.synced > 0);
+  until = view_up_ms() + 2500;
+  AWAIT(&w, view_up_ms() > until);
+  ck_assert_uint_eq(balancers(&w), 2); /* no tick has come either */
+  config = (tick_config){cft_couchsim_url(w.sim, 0),
+                         "apps",
+                         "locks",
+                         "me",
+                         "boot-1",
+                         "127.0.0.1:1",
+                         100};
+  t = tick_start(&config, error, sizeof error);
+  ck_assert_msg(t != NULL, "%s", error);
+  AWAIT(&w, balancers(&w) == 0);
+  cft_couchsim_must(
+      w.sim, 201, "PUT", "/apps/balancer:b2",
+      "{\"_rev\":\"%s\",\"addr\":\"127.0.0.1:1\",\"admin\":\"127.0.0.1:2\"}",
+      rev_of(&w, "/apps/balancer:b2", rev));
+  AWAIT(&w, balancers(&w) == 1);
+  tick_stop(t);
+  leave(&w);
+}
+END_TEST
+
 START_TEST(test_view_a_database_that_is_missing_is_told) {
   world w = {0};
 
@@ -447,6 +494,7 @@ int main(void) {
   tcase_add_test(c, test_view_ticks_of_another_life_prove_nothing);
   tcase_add_test(c, test_view_members_come_and_go);
   tcase_add_test(c, test_view_maintenance_ends_by_itself);
+  tcase_add_test(c, test_view_a_balancer_that_does_not_write_is_gone);
   tcase_add_test(c, test_view_a_database_that_is_missing_is_told);
   tcase_add_test(c, test_view_readers_of_any_thread_see_it_go_forward);
   suite_add_tcase(suite, c);
