@@ -16,11 +16,8 @@
 # has to be, 1 when not, 2 when nothing could be run.
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
-export CFT_PLATFORM=${CFT_PLATFORM:-$root/build/dev/platform}
-export CFT_COUCHSIM=${CFT_COUCHSIM:-$root/build/dev/tests/couchsim/couchsim}
-program=$CFT_PLATFORM/platform_kernel_run
-
-usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
+# shellcheck source=tests/platform/support/runs.sh
+. "$root/tests/platform/support/runs.sh"
 
 # WAY, what must be broken and what may be besides ("?"), how it is provoked.
 #
@@ -42,69 +39,4 @@ nofence    I2?,I3             --calm-ms 60000 --dry --apps 20 --drones 12 --user
 TABLE
 }
 
-naive=0 seeds=10 arguments=() wanted=()
-while [ $# -gt 0 ]; do
-  case $1 in
-    -h | --help) usage && exit 0 ;;
-    --naive) naive=1 ;;
-    --seeds) seeds=${2:?--seeds takes a number} && shift ;;
-    -*)
-      arguments+=("$1")
-      case $1 in
-        --full | --dry | --keep | --no-faults | --no-kills) ;;
-        *) [ $# -lt 2 ] || { arguments+=("$2") && shift; } ;;
-      esac
-      ;;
-    *) wanted+=("$1") ;;
-  esac
-  shift
-done
-for file in "$program" "$CFT_COUCHSIM"; do
-  [ -x "$file" ] || {
-    echo "run.sh: $file is not there; build the preset dev first" >&2
-    exit 2
-  }
-done
-if [ $naive = 0 ]; then
-  [ ${#wanted[@]} = 0 ] || { usage >&2 && exit 2; }
-  exec "$program" --seeds "$seeds" ${arguments[@]+"${arguments[@]}"}
-fi
-
-is_wanted() {
-  local one
-  [ ${#wanted[@]} != 0 ] || return 0
-  for one in "${wanted[@]}"; do
-    [ "$one" != "$1" ] || return 0
-  done
-  return 1
-}
-for one in ${wanted[@]+"${wanted[@]}"}; do
-  ways | grep -q "^$one " || {
-    echo "run.sh: there is no naive way \"$one\"" >&2
-    exit 2
-  }
-done
-
-out=$(mktemp) || exit 2
-trap 'rm -f "$out"' EXIT
-all_well=0
-printf '%-10s %-18s %-16s %-20s %5s  %s\n' \
-  way expected broken held runs 'as expected?'
-while read -r way expected how; do
-  is_wanted "$way" || continue
-  # $how is words.
-  # shellcheck disable=SC2086
-  "$program" --naive "$way" --expect "$expected" --seeds "$seeds" $how \
-    ${arguments[@]+"${arguments[@]}"} </dev/null >"$out" 2>&1
-  status=$?
-  # ok 2 runs of WAY: broken I2 I3; held I1 I4; expected ...
-  verdict=$(grep ' runs of ' "$out" | tail -n 1)
-  broken=${verdict#*: broken } held=${verdict#*; held }
-  read -r _ runs _ <<<"$verdict"
-  answer=yes
-  [ $status = 0 ] || answer=NO all_well=1
-  printf '%-10s %-18s %-16s %-20s %5s  %s\n' "$way" "$expected" \
-    "${broken%%;*}" "${held%%;*}" "$runs" "$answer"
-  [ $status = 0 ] || sed 's/^/    /' "$out"
-done < <(ways)
-exit $all_well
+runs_of platform_kernel_run --full --dry --keep --no-faults --no-kills -- "$@"

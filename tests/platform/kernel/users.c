@@ -102,7 +102,7 @@ void *users_main(void *arg) {
   user_arg *me = arg;
   run *r = me->r;
   dice d = {.state = r->seed * 1000003 + me->index};
-  rest *to[PROVS];
+  rest *to[PROVS] = {NULL};
   for (unsigned i = 0; i < r->o->provs; i++)
     to[i] = rest_to(r->provs[i].url, token_text());
   /* All begin at once, then the more there are the slower each is. */

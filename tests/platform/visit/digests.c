@@ -35,11 +35,11 @@ static bool of_database(rest *couch, sum *out) {
 
 static bool of_balancer(const balancer *b, sum *out) {
   json_t *all = balancer_get(b, "/digest", ASK_MS);
-  const char *text = json_string_value(json_object_get(all, "digest"));
-  (void)snprintf(out->text, sizeof out->text, "%s", text ? text : "none");
-  out->count = (size_t)json_integer_value(json_object_get(all, "count"));
+  const char *digest = json_string_value(json_object_get(all, "digest"));
+  (void)snprintf(out->text, sizeof out->text, "%s", digest ? digest : "none");
+  out->count = (size_t)json_integer_value(json_object_get(all, "routes"));
   json_decref(all);
-  return text != NULL;
+  return digest != NULL;
 }
 
 /* 1: all are equal; 0: not; -1: the database changed meanwhile, or is away. */

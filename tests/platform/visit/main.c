@@ -84,6 +84,7 @@ static visit *visit_new(const visit_options *o, const options *ko,
   v->ko = *ko;
   v->k.o = &v->ko;
   v->k.seed = seed;
+  v->begun_ms = now_ms();
   v->dice.state = seed * 7919 + 1;
   (void)pthread_mutex_init(&v->lock, NULL);
   (void)pthread_mutex_init(&v->k.lock, NULL);

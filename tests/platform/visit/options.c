@@ -173,7 +173,7 @@ static bool of_the_world(const visit_options *o, options *ko) {
   }
   (void)snprintf(ko->platform, sizeof ko->platform, "%s", platform);
   (void)snprintf(ko->couchsim, sizeof ko->couchsim, "%s", sim);
-  (void)snprintf(ko->nonce, sizeof ko->nonce, "%.500s/platform_nonce",
+  (void)snprintf(ko->nonce, sizeof ko->nonce, "%.400s/platform_nonce",
                  platform);
   ko->apps = o->apps;
   ko->drones = o->drones;

@@ -31,7 +31,8 @@ void wrong(visit *v, enum visit_law law, const char *format, ...) {
 }
 
 static void print_phase(const visit *v, const char *name, enum phase phase) {
-  printf("     %-8s %7u by apps", name, v->answered[phase]);
+  printf("     %-8s %4.1f s %7u by apps", name,
+         (double)v->phase_ms[phase] / 1000, v->answered[phase]);
   for (unsigned code = 0; code < 100; code++)
     if (v->pages[phase][code])
       printf(", E%02u %u", code, v->pages[phase][code]);

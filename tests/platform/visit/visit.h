@@ -121,8 +121,8 @@ typedef struct visit {
   atomic_uint asked, answered[PHASES], pages[PHASES][100], cut[PHASES];
   atomic_uint moves, wishes, balancer_kills, prov_kills, drone_kills, disturbed,
       nodes_away;
+  int64_t begun_ms, phase_ms[PHASES]; /* how long each was */
   double settle_s;
-  bool unsettled;
 } visit;
 
 /* ---- options.c ---- */

@@ -30,7 +30,7 @@ static size_t take_body(char *data, size_t one, size_t count, void *user) {
 }
 
 static size_t take_head(char *data, size_t one, size_t count, void *user) {
-  static const char error[] = "x-balancer-error:", drone[] = "x-drone-";
+  static const char error[] = "x-balancer-error:", inside[] = "x-drone-";
   answer *a = user;
   size_t n = one * count, skip = sizeof error - 1;
   if (n > skip && strncasecmp(data, error, skip) == 0) {
@@ -44,7 +44,8 @@ static size_t take_head(char *data, size_t one, size_t count, void *user) {
       }
     (void)snprintf(a->error, sizeof a->error, "%.*s", (int)len, data + skip);
   }
-  if (n > sizeof drone - 1 && strncasecmp(data, drone, sizeof drone - 1) == 0)
+  if (n > sizeof inside - 1 &&
+      strncasecmp(data, inside, sizeof inside - 1) == 0)
     a->inside = true;
   return n;
 }
@@ -84,11 +85,19 @@ static void ask_for(CURL *curl, unsigned app, bool forged, answer *a) {
   curl_slist_free_all(fields);
 }
 
+/* "E04" is 4; -1: it is no page's code. */
+static int page_of(const char *code) {
+  if (code[0] != 'E' || code[1] < '0' || code[1] > '9' || code[2] < '0' ||
+      code[2] > '9' || code[3])
+    return -1;
+  return (code[1] - '0') * 10 + code[2] - '0';
+}
+
 /* I5 and I9: what came, whatever else is going on. */
 static int outcome_of(visit *v, const balancer *b, unsigned app,
                       const answer *a) {
   char nonce[64], wanted[160];
-  unsigned page = 0;
+  int page = page_of(a->error);
   if (a->code != CURLE_OK)
     return NO_ANSWER;
   v->checks[V5_OWN]++;
@@ -99,8 +108,7 @@ static int outcome_of(visit *v, const balancer *b, unsigned app,
     wrong(v, V5_OWN, "%s tells a visitor of app-%u what is inside", b->id, app);
   if (!a->error[0] && a->status == 200 && strcmp(a->body, wanted) == 0)
     return BY_APP;
-  if (sscanf(a->error, "E%2u", &page) != 1 || page > 99 || a->status < 400 ||
-      strstr(a->body, "nonce=")) {
+  if (page < 0 || a->status < 400 || strstr(a->body, "nonce=")) {
     wrong(v, V5_OWN, "%s answers for app-%u: %ld %s: %.120s", b->id, app,
           a->status, a->error, a->body);
     return NO_ANSWER;
@@ -108,7 +116,7 @@ static int outcome_of(visit *v, const balancer *b, unsigned app,
   if (page == 1 || a->status == 404)
     wrong(v, V9_KNOWN, "%s does not know app-%u: %ld %s", b->id, app, a->status,
           a->error);
-  return BY_PAGE + (int)page;
+  return BY_PAGE + page;
 }
 
 /* ---- in the phases ---- */
@@ -144,11 +152,11 @@ static void judge_strictly(visit *v, const balancer *b, unsigned app,
 static void one_visit(visit *v, CURL *curl, balancer *b, unsigned app,
                       bool forged) {
   answer a;
-  unsigned life = b->life, phase = v->phase;
-  if (life % 2 == 0)
+  unsigned number = b->life, phase = v->phase;
+  if (number % 2 == 0)
     return;
   ask_for(curl, app, forged, &a);
-  bool same = b->life == life;
+  bool same = b->life == number;
   if (!same && a.code != CURLE_OK)
     return; /* it was ended meanwhile */
   int outcome = outcome_of(v, b, app, &a);
@@ -192,15 +200,17 @@ void phase_begin(visit *v, enum phase phase) {
       v->expected[i][app] = see(v, curl, &v->balancers[i], app);
     curl_easy_cleanup(curl);
   }
+  v->phase_ms[phase_of(v->phase)] += now_ms() - v->begun_ms;
+  v->begun_ms = now_ms();
   v->phase = (v->phase / PHASES + 1) * PHASES + phase;
 }
 
 static bool is_held(visit *v, unsigned i, unsigned app, bool *live) {
   (void)pthread_mutex_lock(&v->lock);
-  bool held = v->held[i][app].next >= v->facts[app].count;
+  bool has = v->held[i][app].next >= v->facts[app].count;
   *live = strcmp(v->facts[app].state, "live") == 0;
   (void)pthread_mutex_unlock(&v->lock);
-  return held;
+  return has;
 }
 
 void visit_all(visit *v) {
@@ -209,9 +219,9 @@ void visit_all(visit *v) {
     CURL *curl = connection(&v->balancers[i]);
     for (unsigned app = 0; app < v->o->apps; app++) {
       int64_t end = now_ms() + REPEAT_MS;
-      bool live = false, held = is_held(v, i, app, &live);
+      bool live = false, has = is_held(v, i, app, &live);
       int wanted = live ? BY_APP : BY_PAGE + STOPPED, got = NO_ANSWER;
-      if (!held)
+      if (!has)
         continue;
       v->checks[V10_LIVE]++;
       while ((got = see(v, curl, &v->balancers[i], app)) != wanted &&

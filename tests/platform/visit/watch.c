@@ -43,21 +43,21 @@ static void cover(visit *v, balancer *b, unsigned app, const char *rev,
 
 /* Under the lock; what is wrong is told behind it. */
 static bool goes_back(visit *v, held *h, const char *rev, int64_t gen,
-                      unsigned life, char *why, size_t size) {
-  bool back = h->life == life && gen < h->gen && compare(rev, h->rev) <= 0;
-  if (h->life == life)
+                      unsigned number, char *why, size_t size) {
+  bool back = h->life == number && gen < h->gen && compare(rev, h->rev) <= 0;
+  if (h->life == number)
     v->checks[V16_ONWARD]++;
   if (back)
     (void)snprintf(why, size, "gen %lld (%s) after gen %lld (%s)",
                    (long long)gen, rev, (long long)h->gen, h->rev);
-  h->life = life;
+  h->life = number;
   h->gen = gen;
   (void)snprintf(h->rev, sizeof h->rev, "%s", rev);
   return back;
 }
 
 static void look_at_route(visit *v, balancer *b, const json_t *row,
-                          unsigned life, int64_t now) {
+                          unsigned number, int64_t now) {
   const char *name = json_string_value(json_object_get(row, "app"));
   const char *rev = json_string_value(json_object_get(row, "rev"));
   const json_t *gen = json_object_get(row, "gen");
@@ -67,7 +67,7 @@ static void look_at_route(visit *v, balancer *b, const json_t *row,
     return;
   (void)pthread_mutex_lock(&v->lock);
   bool back = goes_back(v, &v->held[b->index][app], rev,
-                        json_integer_value(gen), life, why, sizeof why);
+                        json_integer_value(gen), number, why, sizeof why);
   cover(v, b, (unsigned)app, rev, now);
   (void)pthread_mutex_unlock(&v->lock);
   if (back)
@@ -118,20 +118,20 @@ static void look_at_status(visit *v, balancer *b, const json_t *status,
 
 static void look(visit *v, balancer *b, rest *admin, bool status_too) {
   json_t *all = NULL, *row;
-  unsigned life = b->life;
+  unsigned number = b->life;
   size_t i;
-  if (life % 2 == 0)
+  if (number % 2 == 0)
     return;
   if (ask(admin, "GET", "/routes?limit=1000", NULL, SLOW_MS, &all) == 200 &&
-      b->life == life) {
+      b->life == number) {
     int64_t now = now_ms();
     json_array_foreach(json_object_get(all, "routes"), i, row)
-        look_at_route(v, b, row, life, now);
+        look_at_route(v, b, row, number, now);
   }
   json_decref(all);
   all = NULL;
   if (status_too && ask(admin, "GET", "/status", NULL, SLOW_MS, &all) == 200 &&
-      b->life == life)
+      b->life == number)
     look_at_status(v, b, all, now_ms());
   json_decref(all);
 }
