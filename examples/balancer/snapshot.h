@@ -17,13 +17,21 @@ typedef struct snapshot_entry {
 
 /* ---- writing ---- */
 
-/* In order of the apps' names. false: no memory, nothing will be saved. */
-snapshot *snapshot_new(void);
+enum { SNAPSHOT_DATABASE_MOST = 255 };
+
+snapshot *snapshot_new(void); /* NULL for want of memory */
+/* In order of the apps' names, each once; a copy of r. What was found in s
+   before is not valid any more. false: no memory, or out of order, or rev is
+   empty or too long; s is not whole then, and will not be saved. */
 bool snapshot_add(snapshot *s, const route *r, const char *rev);
-/* What all of this is worth: who wrote it, and which database it was. */
+/* What all of this is worth: when it was so (wall clock, milliseconds since
+   1970), and in which database; what is over SNAPSHOT_DATABASE_MOST is cut. */
 void snapshot_set_about(snapshot *s, int64_t saved_ms, const char *database);
-/* Durable when it returns true: fsync of file and directory. */
-bool snapshot_save(snapshot *s, const char *path, char *error, size_t size);
+/* Durable when it returns true: fsync of file and directory. Writes PATH.new,
+   mode 0600, and renames it. Any thread, while s does not change; who saves to
+   the same path meanwhile is told so. */
+bool snapshot_save(const snapshot *s, const char *path, char *error,
+                   size_t size);
 
 /* ---- reading ---- */
 
