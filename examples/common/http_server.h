@@ -64,6 +64,8 @@ int64_t http_exchange_began_ms(const http_exchange *x); /* uv_now() */
 int http_exchange_status(
     const http_exchange *x); /* answered with; 0: not yet */
 uint64_t http_exchange_sent(const http_exchange *x); /* bytes of body */
+/* The client has sent its end: it may be gone, or wait for the answer yet. */
+bool http_exchange_has_ended(const http_exchange *x);
 void http_exchange_set(http_exchange *x, void *ctx);
 void *http_exchange_get(const http_exchange *x);
 /* Nothing of an answer is on its way and nobody has asked for the body: it

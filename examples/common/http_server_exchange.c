@@ -69,6 +69,8 @@ int http_exchange_status(const http_exchange *x) { return x->status; }
 
 uint64_t http_exchange_sent(const http_exchange *x) { return x->sent; }
 
+bool http_exchange_has_ended(const http_exchange *x) { return x->conn->eof; }
+
 bool http_exchange_is_untouched(const http_exchange *x) {
   return x->open && x->answer == ANSWER_NONE && x->asked == ASKED_NOT;
 }
