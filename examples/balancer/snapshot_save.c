@@ -98,9 +98,10 @@ static int open_beside(const char *beside, int *fd) {
   if (*fd < 0)
     return errno == EEXIST ? EWOULDBLOCK : errno;
   /* Before it had its lock, another may have taken it for one that was left. */
-  failed = flock(*fd, LOCK_EX | LOCK_NB) != 0 || fstat(*fd, &st) != 0 ? errno
-           : st.st_nlink == 0 ? EWOULDBLOCK
-                              : 0;
+  if (flock(*fd, LOCK_EX | LOCK_NB) != 0 || fstat(*fd, &st) != 0)
+    failed = errno;
+  else
+    failed = st.st_nlink == 0 ? EWOULDBLOCK : 0;
   if (failed != 0) {
     (void)close(*fd);
     *fd = -1;
