@@ -12,7 +12,7 @@ static bool is_open(const holding *h) {
 
 void proof_wanted(follow *f) {
   if (f->prove_at_ms == 0)
-    f->prove_at_ms = follow_up_ms() + f->config.proof_ms;
+    f->prove_at_ms = follow_up_ms() + f->config.proof_ms + FOLLOW_STEP_MS;
 }
 
 void proof_step(follow *f) {

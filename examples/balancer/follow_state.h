@@ -152,8 +152,8 @@ typedef struct holding {
   snapshot *snapshot;
   kept_set kept;
   routes *routes;
-  bool published, synced, over;
-  bool resetting; /* another history is read */
+  bool published, synced, over; /* synced: it was whole once */
+  bool resetting;               /* another history is read */
   bool repairing; /* what goes now goes because an audit did not find it */
 } holding;
 

@@ -5,6 +5,8 @@
 #include <string.h>
 
 static bool is_synced(const follow *f) {
+  if (f->naive != NULL)
+    return f->held->synced;
   return f->held->mirror != NULL && !f->held->over &&
          changefeed_mirror_is_synced(f->held->mirror) != 0;
 }
@@ -56,7 +58,7 @@ static const char *trouble(const follow *f) {
 }
 
 static enum follow_source source_of(const follow *f) {
-  if (f->held->mirror != NULL || f->naive != NULL)
+  if (f->held->synced)
     return FOLLOW_DATABASE;
   return f->held->snapshot != NULL ? FOLLOW_SNAPSHOT : FOLLOW_NOTHING;
 }
