@@ -40,7 +40,7 @@ static const apps_command commands[COMMANDS] = {
     {"logs", "NAME", 1, 1, "Shows what an app has printed last.", apps_logs},
     {"destroy", "NAME", 1, 1, "Stops an app and forgets it.", apps_destroy},
     {"drones", NULL, 0, 0, "Lists the drones and who holds them.", apps_drones},
-    {"maintenance", "[off|api|full]", 0, 1,
+    {"maintenance", "[off|api|full|on]", 0, 1,
      "Shows or sets the maintenance mode.", apps_maintenance}};
 
 typedef struct offered {
@@ -74,6 +74,9 @@ static const offered offers[] = {
       "(or COUCHDB_URL)."}},
     {STATUS | LIST,
      {"couch-db", CONFIG_STRING, "apps", 0, 0, "NAME", "Its database."}},
+    {MAINTENANCE,
+     {"app", CONFIG_STRING, NULL, 0, 0, "NAME",
+      "Of this app alone: on or off, for its visitors."}},
     {MAINTENANCE,
      {"message", CONFIG_STRING, NULL, 0, 0, "TEXT", "Why, for all who ask."}},
     {MAINTENANCE,

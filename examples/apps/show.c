@@ -4,6 +4,7 @@
 #include "apps/follow.h"
 #include "apps/rows.h"
 #include "apps/times.h"
+#include "common/ids.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -182,6 +183,37 @@ static int show_maintenance(apps_run *run, const char *method,
   return status;
 }
 
+/* Of one app: its visitors see a page, and it runs on. */
+static int app_maintenance(apps_run *run, const char *app, const char *mode) {
+  const char *msg = config_string(run->config, "message");
+  char path[NAME_MOST + 32];
+  apps_answer answer;
+  json_t *body;
+  int status = EXIT_LIVE;
+
+  if (!id_is_app(app, strlen(app)))
+    return apps_fail(run, EXIT_USAGE, NULL, "\"%.70s\" is no name of an app.",
+                     app);
+  if (mode == NULL || (strcmp(mode, "on") != 0 && strcmp(mode, "off") != 0))
+    return apps_fail(run, EXIT_USAGE, NULL,
+                     "With --app the mode is on or off.");
+  if (config_string(run->config, "until") != NULL)
+    return apps_fail(run, EXIT_USAGE, NULL, "--until does not go with --app.");
+  body = json_pack("{s:s,s:s}", "mode", mode, "msg", msg != NULL ? msg : "");
+  if (body == NULL)
+    return apps_fail(run, EXIT_USAGE, NULL, "The message is not UTF-8.");
+  (void)snprintf(path, sizeof path, "/apps/%s/maintenance", app);
+  if (!apps_call(run, "PUT", path, body, &answer))
+    status = apps_refused(run, &answer);
+  else if (run->json)
+    apps_print_json(run, json_pack("{s:s,s:s}", "app", app, "mode", mode));
+  else
+    apps_print(run, "%s: maintenance %s", app, mode);
+  apps_answer_free(&answer);
+  json_decref(body);
+  return status;
+}
+
 int apps_maintenance(apps_run *run) {
   const char *msg = config_string(run->config, "message");
   const char *until = config_string(run->config, "until");
@@ -190,6 +222,8 @@ int apps_maintenance(apps_run *run) {
   json_t *body;
   int status;
 
+  if (config_string(run->config, "app") != NULL)
+    return app_maintenance(run, config_string(run->config, "app"), mode);
   if (mode == NULL && (msg != NULL || until != NULL))
     return apps_fail(run, EXIT_USAGE, NULL,
                      "--message and --until need a mode: off, api or full.");

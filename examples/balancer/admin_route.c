@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WAIT_MOST_S = 60 };
+enum { WAIT_MOST_S = 60, LOOK_MS = 1000 };
 
 struct wait {
   LIST_ENTRY(wait) link;
@@ -83,8 +83,10 @@ static void on_gone(http_exchange *x, void *ctx) {
   forget(ctx);
 }
 
-static void on_due(uv_timer_t *timer) { admin_look_at_waits(timer->data); }
+static void look_later(admin *a, int64_t first_ms);
 
+/* A client that has sent its end is answered: mostly it is gone, and only what
+   is written to it shows that. */
 void admin_look_at_waits(admin *a) {
   int64_t now = (int64_t)uv_now(a->loop), first = INT64_MAX;
   wait *w, *next;
@@ -94,15 +96,28 @@ void admin_look_at_waits(admin *a) {
     const char *why;
 
     next = LIST_NEXT(w, link);
-    if (is_served(a, r, w->claim, &why) || w->due_ms <= now) {
+    if (is_served(a, r, w->claim, &why) || w->due_ms <= now ||
+        http_exchange_has_ended(w->x)) {
       answer(a, w->x, w->host, r, why);
       forget(w);
     } else if (w->due_ms < first) {
       first = w->due_ms;
     }
   }
-  if (first != INT64_MAX)
-    (void)uv_timer_start(&a->due, on_due, (uint64_t)(first - now), 0);
+  look_later(a, first);
+}
+
+static void on_due(uv_timer_t *timer) { admin_look_at_waits(timer->data); }
+
+/* When the first one's time is over; each second for those who go. */
+static void look_later(admin *a, int64_t first_ms) {
+  int64_t ms = first_ms - (int64_t)uv_now(a->loop);
+
+  if (LIST_EMPTY(&a->waits))
+    (void)uv_timer_stop(&a->due);
+  else
+    (void)uv_timer_start(&a->due, on_due,
+                         (uint64_t)(ms < LOOK_MS ? ms : LOOK_MS), 0);
 }
 
 void admin_end_waits(admin *a) {
@@ -133,9 +148,8 @@ static void let_wait(admin_call *c, const char *host, const char *claim,
   LIST_INSERT_HEAD(&a->waits, w, link);
   a->waiting++;
   http_exchange_on_gone(c->x, on_gone, w);
-  if (a->waiting == 1 || !uv_is_active((uv_handle_t *)&a->due) ||
-      uv_timer_get_due_in(&a->due) > (uint64_t)seconds * 1000)
-    (void)uv_timer_start(&a->due, on_due, (uint64_t)seconds * 1000, 0);
+  if (!uv_is_active((uv_handle_t *)&a->due))
+    look_later(a, w->due_ms);
 }
 
 /* ---- the request ---- */

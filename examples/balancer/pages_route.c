@@ -1,8 +1,6 @@
 /* Which page a route asks for that has no answer of an app. */
 #include "balancer/pages.h"
 
-#include <string.h>
-
 static enum page page_of_state(enum route_state state) {
   switch (state) {
   case ROUTE_QUEUED:
@@ -23,10 +21,10 @@ static enum page page_of_state(enum route_state state) {
    serves on, though a new generation waits, starts or has failed. */
 enum page page_of_route(const route *r) {
   enum route_state state = route_state(r);
-  char code[32], msg[256];
 
-  if (state != ROUTE_STOPPED)
-    return route_target_count(r) != 0 ? 0 : page_of_state(state);
-  route_words(r, code, msg);
-  return strcmp(code, "maintenance") == 0 ? PAGE_APP_MAINTENANCE : PAGE_STOPPED;
+  if (route_is_closed(r))
+    return PAGE_APP_MAINTENANCE;
+  if (state != ROUTE_STOPPED && route_target_count(r) != 0)
+    return 0;
+  return page_of_state(state);
 }

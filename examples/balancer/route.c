@@ -16,9 +16,7 @@ enum route_state route_state(const route *r) {
 
 size_t route_target_count(const route *r) { return r->what >> 3; }
 
-size_t route_host_count(const route *r) {
-  return r->hosts & (ROUTE_WORDS - 1U);
-}
+size_t route_host_count(const route *r) { return r->hosts & ROUTE_HOSTS; }
 
 const char *route_host(const route *r, size_t i, size_t *len) {
   const unsigned char *at = r->rest;
@@ -154,6 +152,8 @@ void route_words(const route *r, char code[32], char msg[256]) {
   (void)get_word(get_word(at, code), msg);
 }
 
+bool route_is_closed(const route *r) { return (r->hosts & ROUTE_CLOSED) != 0; }
+
 void route_unpack(const route *r, route_doc *out) {
   const unsigned char *at = targets_of(r);
 
@@ -174,7 +174,8 @@ void route_unpack(const route *r, route_doc *out) {
     claim_text(at + 1 + route_addr_size(*at), out->to[i].claim);
     at = after_target(at);
   }
-  route_words(r, out->code, out->msg);
+  out->closed = route_is_closed(r);
+  route_words(r, out->code, out->closed ? out->notice : out->msg);
 }
 
 const char *route_state_word(enum route_state state) {

@@ -38,6 +38,8 @@ void route_target_at(const route *r, size_t i, route_target *out);
 bool route_has_claim(const route *r, const char *claim, size_t len);
 /* "" where there is none. */
 void route_words(const route *r, char code[32], char msg[256]);
+/* Its app is in maintenance: visitors are told so, with msg. */
+bool route_is_closed(const route *r);
 /* All but _rev, for /routes and the engines; the inverse of route_pack but for
    prev, drone and at. */
 void route_unpack(const route *r, route_doc *out);

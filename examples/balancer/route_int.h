@@ -3,7 +3,8 @@
 
      2   size of the block in units of 8, low byte first
      1   state, and the number of targets times 8
-     1   number of hosts; ROUTE_WORDS added: there are words
+     1   number of hosts; ROUTE_WORDS added: there are words; ROUTE_CLOSED: its
+         app is in maintenance, and msg is what visitors are told
      1   length of the app's name
      1   length of gen
      ..  hosts, each a byte with its length and its text
@@ -23,6 +24,8 @@ enum {
   ROUTE_UNIT = 8,
   ROUTE_HEAD = 6,
   ROUTE_WORDS = 0x80,
+  ROUTE_CLOSED = 0x40,
+  ROUTE_HOSTS = 0x3f,
   ROUTE_CLAIM = CLAIM_LEN / 2, /* bytes */
   /* Kinds of addresses; any other is the length of one that is kept as text,
      which "[::]:1" is the shortest of. */

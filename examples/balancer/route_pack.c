@@ -72,12 +72,14 @@ static size_t gen_len(int64_t gen) {
 
 bool route_pack(const route_doc *doc, text *out) {
   static const char zeros[ROUTE_UNIT];
+  const char *msg = doc->closed ? doc->notice : doc->msg;
   size_t start = out->len, units;
-  bool words = doc->code[0] != '\0' || doc->msg[0] != '\0';
+  bool words = doc->code[0] != '\0' || msg[0] != '\0';
 
   text_add(out, zeros, 2);
   add_byte(out, (size_t)doc->state | doc->to_count << 3);
-  add_byte(out, doc->host_count | (words ? ROUTE_WORDS : 0));
+  add_byte(out, doc->host_count | (words ? ROUTE_WORDS : 0) |
+                    (doc->closed ? ROUTE_CLOSED : 0));
   add_byte(out, strlen(doc->app));
   add_byte(out, gen_len(doc->gen));
   for (size_t i = 0; i < doc->host_count; i++)
@@ -91,7 +93,7 @@ bool route_pack(const route_doc *doc, text *out) {
   }
   if (words) {
     add_short(out, doc->code);
-    add_short(out, doc->msg);
+    add_short(out, msg);
   }
   text_add(out, zeros, (ROUTE_UNIT - (out->len - start) % ROUTE_UNIT) % 8);
   if (out->failed)

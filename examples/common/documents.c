@@ -207,6 +207,14 @@ bool drone_doc_read(const json_t *doc, drone_doc *out, char *why, size_t size) {
   return true;
 }
 
+/* ---- what apps and routes have in common ---- */
+
+static bool read_notice(const reader *r, bool *closed,
+                        char notice[NOTICE_MOST + 1]) {
+  *closed = json_object_get(r->doc, "maintenance") != NULL;
+  return read_text(r, r->doc, "maintenance", false, notice, NOTICE_MOST);
+}
+
 /* ---- app ---- */
 
 static bool check_env(const reader *r) {
@@ -279,6 +287,7 @@ bool app_doc_read(const json_t *doc, app_doc *out, char *why, size_t size) {
     return wrong(&r, "_id", "has no name of an app");
   if (!read_hosts(&r, a.hosts, &a.host_count) || !check_command(&r) ||
       !check_env(&r) || !read_want(&r, &a) ||
+      !read_notice(&r, &a.closed, a.notice) ||
       !read_number(&r, doc, "memory_mb", false, 1, MEMORY_MB_MOST,
                    &a.memory_mb))
     return false;
@@ -346,6 +355,7 @@ bool route_doc_read(const json_t *doc, route_doc *out, char *why, size_t size) {
                  &state) ||
       !read_text(&r, doc, "code", false, route.code, sizeof route.code - 1) ||
       !read_text(&r, doc, "msg", false, route.msg, sizeof route.msg - 1) ||
+      !read_notice(&r, &route.closed, route.notice) ||
       !read_to(&r, "to", route.to, &route.to_count) ||
       !read_to(&r, "prev", route.prev, &route.prev_count))
     return false;

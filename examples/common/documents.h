@@ -7,7 +7,13 @@
 #include "common/ids.h"
 #include <jansson.h>
 
-enum { ADDR_MOST = 63, REV_MOST = 95, HOSTS_MOST = 16, TO_MOST = 4 };
+enum {
+  ADDR_MOST = 63,
+  REV_MOST = 95,
+  HOSTS_MOST = 16,
+  TO_MOST = 4,
+  NOTICE_MOST = 255
+};
 
 enum drone_state {
   DRONE_BOOTING,
@@ -41,6 +47,8 @@ typedef struct app_doc {
   char hosts[HOSTS_MOST][HOST_MOST + 1];
   size_t host_count;
   bool started; /* what is wanted */
+  bool closed;  /* "maintenance": visitors are told the notice instead */
+  char notice[NOTICE_MOST + 1];
   int64_t gen, at_ms, memory_mb;
   json_t *doc; /* all of it: command and env are read there; app_doc_free */
 } app_doc;
@@ -67,6 +75,8 @@ typedef struct route_doc {
   int64_t gen, at_ms;
   enum route_state state;
   char code[32], msg[256];
+  bool closed; /* as its app has it */
+  char notice[NOTICE_MOST + 1];
   route_to to[TO_MOST], prev[TO_MOST];
   size_t to_count, prev_count;
 } route_doc;

@@ -96,6 +96,8 @@ json_t *route_doc_write(const route_doc *r) {
     if (json_array_append_new(hosts, json_string(r->hosts[i])) != 0)
       w.failed = true;
   put(&w, w.doc, "hosts", hosts);
+  if (r->closed)
+    put(&w, w.doc, "maintenance", json_string(r->notice));
   put(&w, w.doc, "to", list_of(&w, r->to, r->to_count));
   put(&w, w.doc, "prev", list_of(&w, r->prev, r->prev_count));
   return finish(&w);

@@ -50,6 +50,42 @@ void apps_post(call *c) {
   (void)call_task(c, c->api->writers, define, defined);
 }
 
+/* ---- maintenance of one ---- */
+
+static void put_notice(call *c, desk_hands *hands) {
+  const char *notice;
+
+  (void)wish_notice(c->body, &notice, c->answer.error,
+                    sizeof c->answer.error); /* was read before */
+  c->result = write_notice(hands, c->app, notice, &c->answer);
+}
+
+static void notice_put(call *c) {
+  bool on =
+      strcmp(json_string_value(json_object_get(c->body, "mode")), "on") == 0;
+
+  if (c->result != WRITE_DONE) {
+    answer_write(c, c->result, c->answer.error);
+    return;
+  }
+  log_event(LOG_INFO, "api.notice", LS("app", c->app), LN("on", on));
+  if (c->api->config.kernel != NULL)
+    kernel_look(c->api->config.kernel, c->app);
+  answer(c, 200,
+         json_pack("{s:s, s:s}", "app", c->app, "mode", on ? "on" : "off"), 0);
+}
+
+void apps_notice(call *c) {
+  const char *notice;
+  char why[256];
+
+  if (!wish_notice(c->body, &notice, why, sizeof why)) {
+    answer_error(c, 400, "request", 0, "%s", why);
+    return;
+  }
+  (void)call_task(c, c->api->writers, put_notice, notice_put);
+}
+
 /* ---- destroy ---- */
 
 static void destroy(call *c, desk_hands *hands) {

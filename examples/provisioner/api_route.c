@@ -33,6 +33,8 @@ static const route_rule rules[] = {
     {"DELETE", "/apps/*", apps_delete, NEEDS_TOKEN | WRITES},
     {"POST", "/apps/*/start", post_start, NEEDS_TOKEN | WRITES | BODY},
     {"POST", "/apps/*/stop", start_post, NEEDS_TOKEN | WRITES | BODY},
+    {"PUT", "/apps/*/maintenance", apps_notice,
+     NEEDS_TOKEN | WRITES | BODY | IN_MAINTENANCE},
     {"GET", "/apps/*/log", apps_log, NEEDS_TOKEN},
     {"GET", "/ops/#", ops_get, NEEDS_TOKEN},
     {"GET", "/drones", drones_get, NEEDS_TOKEN},

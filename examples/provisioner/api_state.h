@@ -189,6 +189,7 @@ void acks_due(api *a, bool all);
 void apps_list(call *c);
 void apps_get(call *c);
 void apps_post(call *c);
+void apps_notice(call *c);
 void apps_delete(call *c);
 void apps_log(call *c);
 void drones_get(call *c);

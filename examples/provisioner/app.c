@@ -252,6 +252,19 @@ static int64_t lost(look *l, bool is_void) {
   return AT_ONCE_MS;
 }
 
+/* Hosts or a notice were changed while it runs. */
+static bool keep_face(look *l) {
+  char code[sizeof l->route.code], msg[sizeof l->route.msg];
+
+  if (l->route.gen != l->app.gen || publish_has_face(&l->route, &l->app) ||
+      (l->route.state != ROUTE_LIVE && l->route.state != ROUTE_CRASHED))
+    return true;
+  memcpy(code, l->route.code, sizeof code);
+  memcpy(msg, l->route.msg, sizeof msg);
+  return publish_state(l->w, &l->route, &l->app, l->route.state, code, msg) ==
+         STORED;
+}
+
 static int64_t keep_healthy(look *l) {
   bool crashed = l->route.state == ROUTE_CRASHED;
 
@@ -277,10 +290,7 @@ static int64_t keep_healthy(look *l) {
       return SOON_MS;
     break;
   }
-  if (l->route.state == ROUTE_LIVE && !look_has_hosts(l) &&
-      publish_state(l->w, &l->route, &l->app, ROUTE_LIVE, "ok", "") != STORED)
-    return SOON_MS;
-  return look_retire(l);
+  return keep_face(l) ? look_retire(l) : SOON_MS;
 }
 
 static int64_t look_started(look *l) {
@@ -306,6 +316,8 @@ static int64_t look_stopped(look *l) {
     l->route.to_count = 0;
     l->route.gen = -1; /* to be written in any case */
   }
+  if (l->has_route && !publish_has_face(&l->route, &l->app))
+    l->route.gen = -1;
   if (!route_becomes(l, ROUTE_STOPPED, "", ""))
     return SOON_MS;
   return look_retire(l);
@@ -384,7 +396,8 @@ static bool is_quiet(look *l, const char *app) {
     return !l->has_route && l->drone_count == 0;
   if (!seen.started)
     quiet = l->drone_count == 0 && l->has_route && l->route.gen == seen.gen &&
-            l->route.state == ROUTE_STOPPED && l->route.to_count == 0;
+            l->route.state == ROUTE_STOPPED && l->route.to_count == 0 &&
+            publish_has_face(&l->route, &seen);
   else
     quiet = l->has_route && l->route.gen == seen.gen && waits(l, app);
   if (seen.started && !quiet)
@@ -392,9 +405,8 @@ static bool is_quiet(look *l, const char *app) {
             (l->route.state == ROUTE_LIVE || l->route.state == ROUTE_CRASHED) &&
             l->drone_count == 1 && l->drones[0].state == DRONE_BOUND &&
             look_points_to(l, &l->drones[0]) &&
-            l->route.host_count == seen.host_count &&
-            memcmp(l->route.hosts, seen.hosts, sizeof seen.hosts) == 0 &&
-            l->memory->bad_ms == 0 && l->memory->checked_ms != 0 &&
+            publish_has_face(&l->route, &seen) && l->memory->bad_ms == 0 &&
+            l->memory->checked_ms != 0 &&
             mono_ms() - l->memory->checked_ms < l->w->k->app_every_ms - SOON_MS;
   app_doc_free(&seen);
   return quiet;

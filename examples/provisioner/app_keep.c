@@ -5,11 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-bool look_has_hosts(const look *l) {
-  return l->route.host_count == l->app.host_count &&
-         memcmp(l->route.hosts, l->app.hosts, sizeof l->app.hosts) == 0;
-}
-
 /* ---- health ---- */
 
 static enum health no_answer(look *l) {

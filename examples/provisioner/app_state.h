@@ -41,7 +41,6 @@ bool look_points_to(const look *l, const drone_doc *d);
 /* ---- app_keep.c ---- */
 
 enum health look_health(look *l);
-bool look_has_hosts(const look *l); /* the route's are the app's */
 /* Ends all claims that the route cannot have any more; when to look again. */
 int64_t look_retire(look *l);
 

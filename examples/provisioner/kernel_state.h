@@ -151,6 +151,8 @@ enum published {
 enum published publish_live(worker *w, const drone_doc *d);
 /* Whether a claim of that gen could become live by this route. */
 bool publish_possible(const route_doc *route, int64_t gen, const char *claim);
+/* Hosts and notice of the route are the app's. */
+bool publish_has_face(const route_doc *route, const app_doc *app);
 /* The route of its app does not have this claim, and cannot get it any more by
    a write that has begun. To be called once the document says draining, and
    before anything is done at the drone. STORED or STORED_LATER. */

@@ -23,9 +23,19 @@ bool publish_possible(const route_doc *route, int64_t gen, const char *claim) {
   return route->to_count != 0 && strcmp(route->to[0].claim, claim) == 0;
 }
 
-static void take_hosts(route_doc *route, const app_doc *app) {
+/* What balancers are told of an app besides where it is. */
+static void take_face(route_doc *route, const app_doc *app) {
   memcpy(route->hosts, app->hosts, sizeof route->hosts);
   route->host_count = app->host_count;
+  route->closed = app->closed;
+  memcpy(route->notice, app->notice, sizeof route->notice);
+}
+
+bool publish_has_face(const route_doc *route, const app_doc *app) {
+  return route->host_count == app->host_count &&
+         memcmp(route->hosts, app->hosts, sizeof route->hosts) == 0 &&
+         route->closed == app->closed &&
+         strcmp(route->notice, app->notice) == 0;
 }
 
 static void point_to(route_doc *route, const drone_doc *d) {
@@ -44,8 +54,7 @@ static bool is_there(const route_doc *route, const app_doc *app,
                      const drone_doc *d) {
   return route->state == ROUTE_LIVE && route->gen == app->gen &&
          strcmp(route->to[0].claim, d->claim.id) == 0 &&
-         route->host_count == app->host_count &&
-         memcmp(route->hosts, app->hosts, sizeof route->hosts) == 0;
+         publish_has_face(route, app);
 }
 
 /* Whether the claim is still the drone's, by its document. */
@@ -94,7 +103,7 @@ static enum published try_live(worker *w, const drone_doc *d, bool *again) {
       route.state = ROUTE_LIVE;
       (void)snprintf(route.code, sizeof route.code, "ok");
       route.msg[0] = '\0';
-      take_hosts(&route, &app);
+      take_face(&route, &app);
       point_to(&route, d);
       stored = store_route(w, &route);
       *again = stored == STORED_CLASH;
@@ -135,7 +144,7 @@ enum stored publish_state(worker *w, route_doc *route, const app_doc *app,
 
   if (app != NULL) {
     route->gen = app->gen;
-    take_hosts(route, app);
+    take_face(route, app);
   }
   route->state = state;
   (void)snprintf(route->code, sizeof route->code, "%s", code);

@@ -208,6 +208,26 @@ bool wish_start(const json_t *body, wish_start_body *out, char *why,
   return true;
 }
 
+bool wish_notice(const json_t *body, const char **notice, char *why,
+                 size_t size) {
+  static const char *const known[] = {"mode", "msg", NULL};
+  const json_t *msg = json_object_get(body, "msg");
+  const char *mode = json_string_value(json_object_get(body, "mode"));
+
+  *notice = NULL;
+  if (!only_known(body, known, why, size))
+    return false;
+  if (mode == NULL || (strcmp(mode, "on") != 0 && strcmp(mode, "off") != 0))
+    return wrong(why, size, "mode", "it has to be \"on\" or \"off\"");
+  if (msg != NULL && !json_is_null(msg) &&
+      (!is_text(msg) || json_string_length(msg) > MESSAGE_MOST))
+    return wrong(why, size, "msg",
+                 "it has to be a string of at most 255 bytes");
+  if (strcmp(mode, "on") == 0)
+    *notice = json_is_string(msg) ? json_string_value(msg) : "";
+  return true;
+}
+
 json_t *wish_maintenance(const json_t *body, char *why, size_t size) {
   static const char *const known[] = {"mode", "msg", "until", NULL};
   const json_t *mode = json_object_get(body, "mode"),

@@ -24,6 +24,11 @@ typedef struct wish_start_body {
 bool wish_start(const json_t *body, wish_start_body *out, char *why,
                 size_t size);
 
+/* {mode, msg?} of one app: "on" or "off"; *notice: what its document gets as
+   maintenance, NULL: nothing. false: refused. */
+bool wish_notice(const json_t *body, const char **notice, char *why,
+                 size_t size);
+
 /* {mode, msg?, until?}: the document sys:maintenance without _id and _rev. */
 json_t *wish_maintenance(const json_t *body, char *why, size_t size);
 

@@ -317,6 +317,57 @@ enum write_result write_destroy(desk_hands *hands, const char *app,
 
 /* ---- maintenance ---- */
 
+static json_t *with_notice(json_t *doc, const char *notice) {
+  if (notice == NULL) {
+    (void)json_object_del(doc, "maintenance");
+    return doc;
+  }
+  if (json_object_set_new(doc, "maintenance", json_string(notice)) == 0)
+    return doc;
+  json_decref(doc);
+  return NULL;
+}
+
+static bool has_notice(const json_t *doc, const char *notice) {
+  const char *has = json_string_value(json_object_get(doc, "maintenance"));
+
+  return notice == NULL ? json_object_get(doc, "maintenance") == NULL
+                        : has != NULL && strcmp(has, notice) == 0;
+}
+
+enum write_result write_notice(desk_hands *hands, const char *app,
+                               const char *notice, write_answer *answer) {
+  int64_t until_ms = write_until();
+  enum docs_result said;
+  char id[NAME_MOST + 8];
+  docs_answer reply;
+  int tries = 0;
+
+  memset(answer, 0, sizeof *answer);
+  id_of(app, id);
+  do {
+    json_t *doc = NULL;
+
+    said = docs_get(hands->apps, id, &doc, &reply);
+    if (said == DOCS_MISSING)
+      return WRITE_MISSING;
+    if (said != DOCS_OK)
+      continue;
+    if (has_notice(doc, notice)) {
+      json_decref(doc);
+      return WRITE_DONE;
+    }
+    doc = with_notice(doc, notice);
+    if (doc == NULL)
+      break;
+    said = docs_put(hands->apps, id, doc, &reply);
+    json_decref(doc);
+    if (said == DOCS_OK)
+      return WRITE_DONE;
+  } while (said != DOCS_REFUSED && write_again(until_ms, &tries, &reply));
+  return database(answer, &reply);
+}
+
 static bool says_so(const json_t *doc, const json_t *wanted) {
   const char *key;
   json_t *value;

@@ -31,6 +31,9 @@ enum write_result write_app(desk_hands *hands, const char *app,
                             bool *created, write_answer *answer);
 enum write_result write_destroy(desk_hands *hands, const char *app,
                                 int64_t gen_floor, write_answer *answer);
+/* notice NULL: its visitors are let in. */
+enum write_result write_notice(desk_hands *hands, const char *app,
+                               const char *notice, write_answer *answer);
 enum write_result write_maintenance(desk_hands *hands, const json_t *document,
                                     write_answer *answer);
 

@@ -136,6 +136,19 @@ expect 'maintenance: sent' '["full","Back soon",true]' "$(json_of api.log \
   '((b) => [b.mode, b.msg, Math.abs(b.until - Date.now() - 7200000) < 60000])(a[0].body)')"
 run maintenance off
 expect 'maintenance: off' '{"mode":"off","msg":"","until":null}' "$(json_of api.log 'a[1].body')"
+script '[{"match": "PUT /apps/shop/maintenance", "body": {"app": "shop", "mode": "on"}}]'
+: >api.log
+run maintenance on --app shop --message 'New shelves.'
+expect 'maintenance of one: status' 0 "$status"
+expect 'maintenance of one: told' 'shop: maintenance on' "$(cat out)"
+expect 'maintenance of one: sent' '{"mode":"on","msg":"New shelves."}' "$(json_of api.log 'a[0].body')"
+run maintenance off --app shop --json
+expect 'maintenance of one: json' '{"app":"shop","mode":"off"}' "$(tr -d ' \n' <out)"
+for words in 'full --app shop' '--app shop' 'on --app Shop' 'on --app shop --until 2h'; do
+  # shellcheck disable=SC2086
+  run maintenance $words
+  expect "maintenance $words" 2 "$status"
+done
 for words in 'on' 'api --until tomorrow' '--message x' 'api off'; do
   # shellcheck disable=SC2086
   run maintenance $words

@@ -96,6 +96,11 @@ static void any_doc(route_doc *d) {
   }
   if (below(3) == 0)
     any_words(d);
+  d->closed = below(4) == 0;
+  if (d->closed) { /* its notice is what is told, in place of msg */
+    memcpy(d->notice, d->msg, sizeof d->notice);
+    memset(d->msg, 0, sizeof d->msg);
+  }
 }
 
 /* Whether a document could say so: its own reader is asked. */
@@ -146,7 +151,8 @@ static void check_parts(const route *r, const route_doc *d) {
   ck_assert(!route_has_claim(r, "0123456789ABCDEF0123456789ABCDEF", CLAIM_LEN));
   route_words(r, code, msg);
   ck_assert_str_eq(code, d->code);
-  ck_assert_str_eq(msg, d->msg);
+  ck_assert_int_eq(route_is_closed(r), d->closed);
+  ck_assert_str_eq(msg, d->closed ? d->notice : d->msg);
 }
 
 START_TEST(test_route_what_goes_in_comes_out) {

@@ -147,6 +147,25 @@ await 'stopped' '*"state":"stopped"*' a GET '/ops/shop.3?wait=10'
 ask a POST /apps/shop/stop
 expect_match 'stopped already' '200 *"state":"stopped"*' "$code $body"
 
+# ---- maintenance of one app ----
+
+ask a PUT /apps/shop/maintenance '{"mode":"on","msg":"New shelves."}'
+expect 'closed' '200 {"app":"shop","mode":"on"}' "$code $body"
+await 'the route says so' '*"route":{*"maintenance":"New shelves."*' a GET /apps/shop
+ask a PUT /apps/shop/maintenance '{"mode":"off"}'
+expect 'open' '200 {"app":"shop","mode":"off"}' "$code $body"
+route_is_open() {
+  ask a GET /apps/shop
+  [[ $body == *'"route":{'* && $body != *maintenance* ]]
+}
+wait_until route_is_open || fail "still closed: $body"
+ask a PUT /apps/nobody/maintenance '{"mode":"on"}'
+expect_match 'of no app' '404 *' "$code $body"
+for bad in '{}' '{"mode":"full"}' '{"mode":"on","msg":1}' '{"mode":"on","until":1}'; do
+  ask a PUT /apps/shop/maintenance "$bad"
+  expect "refused: $bad" 400 "$code"
+done
+
 # ---- hosts ----
 
 ask a POST /apps/thief '{"command":"run","hosts":["mine.de","shop.localhost"]}'
