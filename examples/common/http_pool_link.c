@@ -2,6 +2,7 @@
    takes them, and copied where it does not; time limits cost nothing per byte:
    the timer is left running and looks again when it fires. */
 #include "common/http_pool_state.h"
+#include "common/http_send.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -238,7 +239,7 @@ size_t http_link_write(http_link *l, const uv_buf_t *bufs, unsigned count) {
   if (l->deaf || l->ends)
     return 0;
   if (l->open && http_link_waiting(l) == 0) {
-    int written = uv_try_write(&l->io.stream, bufs, count);
+    int written = http_send(&l->io.stream, bufs, count);
 
     if (written < 0 && written != UV_EAGAIN) {
       become_deaf(l);

@@ -1,6 +1,7 @@
 /* What goes to a client: collected while the loop is at it, tried at once, and
    what the socket does not take waits in one piece behind the one that flies.
  */
+#include "common/http_send.h"
 #include "common/http_server_state.h"
 
 #include <linux/sockios.h>
@@ -65,7 +66,7 @@ void conn_flush(http_conn *c) {
   if (c->writing || c->out.len == 0 || c->broken)
     return;
   buf = uv_buf_init(c->out.data, (unsigned)c->out.len);
-  n = uv_try_write(&c->h.stream, &buf, 1);
+  n = http_send(&c->h.stream, &buf, 1);
   if (n < 0 && n != UV_EAGAIN) {
     c->broken = true;
     return;
@@ -91,7 +92,7 @@ static size_t try_direct(http_conn *c, const uv_buf_t *bufs, unsigned count) {
     all[n++] = uv_buf_init(c->out.data, (unsigned)c->out.len);
   for (unsigned i = 0; i < count; i++)
     all[n++] = bufs[i];
-  rc = uv_try_write(&c->h.stream, all, n);
+  rc = http_send(&c->h.stream, all, n);
   if (rc < 0) {
     c->broken = rc != UV_EAGAIN;
     return 0;
