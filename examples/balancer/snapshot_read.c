@@ -129,7 +129,7 @@ static snapshot *from_file(text *file, const char *path, char *error,
   if (wrong == NULL)
     return s;
   snapshot_free(s);
-  (void)snprintf(error, size, "the snapshot%s%s cannot be used: %s",
+  (void)snprintf(error, size, "the snapshot%s%.200s cannot be used: %s",
                  path != NULL ? " " : "", path != NULL ? path : "", wrong);
   if (entry != 0) {
     size_t len = strlen(error);
@@ -201,7 +201,7 @@ snapshot *snapshot_load(const char *path, bool *missing, char *error,
   if (failed == 0)
     return from_file(&file, path, error, size);
   text_free(&file);
-  (void)snprintf(error, size, "the snapshot %s cannot be read: %s", path,
+  (void)snprintf(error, size, "the snapshot %.200s cannot be read: %s", path,
                  reason(failed));
   return NULL;
 }

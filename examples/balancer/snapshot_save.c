@@ -152,7 +152,7 @@ bool snapshot_save(const snapshot *s, const char *path, char *error,
 
   if (s->failed) {
     (void)snprintf(error, size,
-                   "the snapshot %s is not saved: not all routes are in it",
+                   "the snapshot %.200s is not saved: not all routes are in it",
                    path);
     return false;
   }
@@ -160,7 +160,7 @@ bool snapshot_save(const snapshot *s, const char *path, char *error,
                                                   : ENAMETOOLONG;
   if (failed == 0)
     return true;
-  (void)snprintf(error, size, "the snapshot %s cannot be saved: %s", path,
+  (void)snprintf(error, size, "the snapshot %.200s cannot be saved: %s", path,
                  failed == EWOULDBLOCK ? "it is being saved by another balancer"
                                        : strerror(failed));
   return false;
