@@ -204,7 +204,7 @@ static void get_status(engine *e, engine_status *out) {
   (void)pthread_mutex_lock(&h->sync.lock);
   out->connections = h->sync.state.connections;
   out->requests = h->sync.state.requests;
-  out->waiting = haproxy_model_waiting(h->sync.model);
+  out->waiting = haproxy_model_waiting(h->sync.model) + h->sync.state.sent;
   memcpy(h->trouble, h->sync.state.trouble, sizeof h->trouble);
   (void)pthread_mutex_unlock(&h->sync.lock);
   if (h->trouble[0] == '\0' && h->short_of_memory)

@@ -211,25 +211,41 @@ static void write_request_rules(text *out, const char *accept,
                 "OPTIONS }\n");
 }
 
-/* An answer without our claim is nobody's. What the guard says of its app is a
-   page of ours. */
+/* An answer without our claim is nobody's. What the guard says in place of its
+   app is a page of ours; as the embedded data plane has it. */
 static void write_response_rules(text *out, const char *accept) {
-  static const char rule[] = "http-response";
+  static const char rule[] = "http-response", told[] = "{ var(res.told) -m str";
+  static const int limits[] = {408, 413, 414, 431};
+  static const struct {
+    const char *word;
+    enum page page;
+  } words[] = {{"starting", PAGE_STARTING},
+               {"crashed", PAGE_CRASHED},
+               {"late", PAGE_LATE}};
+  char condition[96];
 
   haproxy_page_return(out, rule, accept, PAGE_MISROUTED, 0,
                       "if !{ res.fhdr_cnt(X-Drone-Claim) 1 } || "
-                      "!{ res.fhdr(X-Drone-Claim),strcmp(txn.claim) 0 } || "
-                      "{ status 421 }");
-  haproxy_page_return(out, rule, accept, PAGE_STARTING, 0,
-                      "if { res.fhdr(X-Drone-Error) starting }");
-  haproxy_page_return(out, rule, accept, PAGE_CRASHED, 0,
-                      "if { res.fhdr(X-Drone-Error) crashed }");
-  haproxy_page_return(out, rule, accept, PAGE_LATE, 0,
-                      "if { res.fhdr(X-Drone-Error) late }");
-  haproxy_page_return(out, rule, accept, PAGE_BROKEN, 0,
-                      "if { res.fhdr_cnt(X-Drone-Error) gt 0 }");
-  text_str(out, "  http-response del-header X-Drone- -m beg\n"
-                "  http-response del-header X-Balancer-Error\n");
+                      "!{ res.fhdr(X-Drone-Claim),strcmp(txn.claim) 0 }");
+  text_str(out, "  http-response set-var(res.told) res.fhdr(X-Drone-Error)\n"
+                "  http-response del-header X-Drone- -m beg\n"
+                "  http-response del-header X_Drone_ -m beg\n"
+                "  http-response del-header X-Balancer-Error\n"
+                "  http-response allow if !{ var(res.told) -m found }\n");
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    (void)snprintf(condition, sizeof condition, "if %s %s }", told,
+                   words[i].word);
+    haproxy_page_return(out, rule, accept, words[i].page, 0, condition);
+  }
+  for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+    (void)snprintf(condition, sizeof condition, "if %s refused } { status %d }",
+                   told, limits[i]);
+    haproxy_page_return(out, rule, accept, PAGE_LIMIT, limits[i], condition);
+  }
+  (void)snprintf(condition, sizeof condition, "if %s refused } { status 503 }",
+                 told);
+  haproxy_page_return(out, rule, accept, PAGE_BUSY, 0, condition);
+  haproxy_page_return(out, rule, accept, PAGE_BROKEN, 0, "");
 }
 
 static void write_drones(text *out, const char *form, const char *accept,

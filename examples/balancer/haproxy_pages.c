@@ -125,30 +125,73 @@ void haproxy_page_error(text *out, const char *accept, enum page page,
 
 /* ---- one page or another ---- */
 
-static void write_choice(text *out, int64_t connect_ms, const char *late,
-                         size_t late_len, const char *soon, size_t soon_len) {
+static void write_choice(text *out, int64_t connect_ms, http_str late,
+                         http_str soon) {
+  if (late.len == 0 && soon.len == 0)
+    return;
   text_printf(out, "%%[date(0,ms),sub(txn.at),div(%" PRId64 "),bool,iif(",
               connect_ms - connect_ms / 10);
-  add_argument(out, late, late_len);
+  add_argument(out, late.data, late.len);
   text_str(out, ",");
-  add_argument(out, soon, soon_len);
+  add_argument(out, soon.data, soon.len);
   text_str(out, ")]");
 }
 
+/* What is before the next end (or all), which is passed over. */
+static http_str cut(const char **s, const char *end) {
+  const char *at = strstr(*s, end);
+  http_str piece = {*s, at != NULL ? (size_t)(at - *s) : strlen(*s)};
+
+  *s += piece.len + (at != NULL ? strlen(end) : 0);
+  return piece;
+}
+
+/* Up to the end of the line, which is not the same in both. */
+static void choose_line(text *out, int64_t connect_ms, http_str late,
+                        http_str soon) {
+  char lines[2][1024];
+  const char *at[2] = {lines[0], lines[1]};
+  bool has_id;
+
+  if (late.len >= sizeof lines[0] || soon.len >= sizeof lines[1]) {
+    out->failed = true;
+    return;
+  }
+  memcpy(lines[0], late.data, late.len);
+  lines[0][late.len] = '\0';
+  memcpy(lines[1], soon.data, soon.len);
+  lines[1][soon.len] = '\0';
+  has_id =
+      strstr(lines[0], ID_MARK) != NULL && strstr(lines[1], ID_MARK) != NULL;
+  if (has_id) {
+    write_choice(out, connect_ms, cut(&at[0], ID_MARK), cut(&at[1], ID_MARK));
+    text_str(out, ID);
+  }
+  write_choice(out, connect_ms, (http_str){at[0], strlen(at[0])},
+               (http_str){at[1], strlen(at[1])});
+}
+
+/* Line by line: HAProxy would write a line's end out of a choice as %0A. */
 static void quote_choice(text *out, int64_t connect_ms, const char *late,
                          const char *soon) {
-  const char *late_mark = strstr(late, ID_MARK);
-  const char *soon_mark = strstr(soon, ID_MARK);
   text format = TEXT_INIT;
 
-  if (late_mark != NULL && soon_mark != NULL) {
-    write_choice(&format, connect_ms, late, (size_t)(late_mark - late), soon,
-                 (size_t)(soon_mark - soon));
-    text_str(&format, ID);
-    late = late_mark + sizeof ID_MARK - 1;
-    soon = soon_mark + sizeof ID_MARK - 1;
+  while (*late != '\0' || *soon != '\0') {
+    bool ends = strchr(late, '\n') != NULL || strchr(soon, '\n') != NULL;
+    http_str a = cut(&late, "\n"), b = cut(&soon, "\n");
+
+    if (a.len == b.len && memcmp(a.data, b.data, a.len) == 0) {
+      text line = TEXT_INIT;
+
+      text_add(&line, a.data, a.len);
+      format_of(&format, text_get(&line));
+      text_free(&line);
+    } else {
+      choose_line(&format, connect_ms, a, b);
+    }
+    if (ends)
+      text_str(&format, "\n");
   }
-  write_choice(&format, connect_ms, late, strlen(late), soon, strlen(soon));
   haproxy_quote(out, text_get(&format));
   out->failed = out->failed || format.failed;
   text_free(&format);

@@ -139,6 +139,7 @@ bool haproxy_link_wait(haproxy_link *l, int wake, int64_t ms);
 typedef struct haproxy_state {
   bool in_force;  /* the map was replaced by this link, and proven since */
   uint64_t acked; /* batches up to this are in HAProxy's map */
+  size_t sent;    /* entries that are not acknowledged yet */
   uint64_t connections, requests;
   uint64_t pid;
   char trouble[HAPROXY_SAY];

@@ -183,8 +183,8 @@ static bool replace_by(work *w, const text *lines) {
 
 static void tell(haproxy_sync *s, uint64_t batch) {
   (void)pthread_mutex_lock(&s->lock);
-  if (batch > s->state.acked)
-    s->state.acked = batch;
+  s->state.acked = batch;
+  s->state.sent = 0;
   s->state.in_force = true;
   s->state.trouble[0] = '\0';
   (void)pthread_mutex_unlock(&s->lock);
@@ -202,6 +202,7 @@ static bool replace(work *w) {
   (void)pthread_mutex_lock(&s->lock);
   count = haproxy_model_count(s->model);
   batch = haproxy_model_take_all(s->model, &lines);
+  s->state.sent = count;
   (void)pthread_mutex_unlock(&s->lock);
   (void)snprintf(w->why, sizeof w->why, "there is no memory");
   ok = batch != 0 && replace_by(w, &lines);
@@ -228,6 +229,7 @@ static bool send_changes(work *w) {
 
   (void)pthread_mutex_lock(&s->lock);
   batch = haproxy_model_take(s->model, &commands, &count);
+  s->state.sent = count;
   (void)pthread_mutex_unlock(&s->lock);
   (void)snprintf(w->why, sizeof w->why, "there is no memory");
   ok = batch != 0 &&
@@ -295,6 +297,7 @@ static void lose(work *w) {
   metric_set(s->linked, 0);
   (void)pthread_mutex_lock(&s->lock);
   haproxy_model_forget(s->model);
+  s->state.sent = 0;
   news = s->state.in_force || strcmp(s->state.trouble, w->why) != 0;
   s->state.in_force = false;
   memcpy(s->state.trouble, w->why, sizeof w->why);
@@ -360,6 +363,7 @@ static void *run(void *ctx) {
       lose(&w);
   }
   haproxy_link_close(w.link);
+  metric_set(s->linked, 0);
   return NULL;
 }
 
