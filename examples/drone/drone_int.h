@@ -41,6 +41,9 @@ struct drone {
   int64_t release_epoch;
   drone_waiter waiters[DRONE_WAITERS];
   bool ending;
+#ifdef PLATFORM_HOOKS
+  bool naive; /* the guard lets everybody in */
+#endif
   void (*released)(drone *d); /* when an unbind is over, or NULL */
   metrics *metrics;
   struct {

@@ -280,6 +280,9 @@ static int live(life *l) {
     return EXIT_FAILURE;
   }
   l->d.loop = &l->loop;
+#ifdef PLATFORM_HOOKS
+  l->d.naive = config_string(l->config, "naive") != NULL;
+#endif
   begun = begin(l);
   if (!begun) {
     (void)fprintf(stderr, "drone: %s\n", l->error);
@@ -308,6 +311,13 @@ static bool check(const config *c, char *error, size_t size) {
     (void)snprintf(error, size, "--%s is needed", needed[i]);
     return false;
   }
+#ifdef PLATFORM_HOOKS
+  if (config_string(c, "naive") != NULL &&
+      strcmp(config_string(c, "naive"), "noguard") != 0) {
+    (void)snprintf(error, size, "--naive: the only way is noguard");
+    return false;
+  }
+#endif
   if (named != NULL && !id_is_addr(named, strlen(named))) {
     (void)snprintf(error, size, "--public: \"%s\" is not IP:PORT", named);
     return false;

@@ -56,6 +56,10 @@ static const config_option options[] = {
      "connections of visitors at a time"},
     {"log-level", CONFIG_STRING, "info", 0, 0, "LEVEL",
      "least of what is logged: debug, info, warn or error"},
+#ifdef PLATFORM_HOOKS
+    {"naive", CONFIG_STRING, NULL, 0, 0, "WAYS",
+     "tests only: noguard, of ways of working that are known to be wrong"},
+#endif
     {NULL, 0, NULL, 0, 0, NULL, NULL}};
 
 const config_program drone_program = {

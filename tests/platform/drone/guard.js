@@ -129,8 +129,21 @@ const tests = {
       await until('it is refused', () => c.over);
       assert.match(c.text, new RegExp(`^HTTP/1.1 ${status} `));
       assert(c.text.includes(`X-Drone-Claim: shop/${claim}\r\n`), c.text);
+      assert(c.text.includes('X-Drone-Error: refused\r\n'), c.text);
       c.destroy();
     }
+  },
+
+  // What visitors see without the third rule; only in the tests' program.
+  async 'the naive way: everybody is let in, and hears what he asked for'() {
+    const d = await new Drone('naive').start(
+        {hooked: true, args: ['--naive', 'noguard']});
+    const claim = hex(), other = hex();
+    await d.serving(claim, ECHO, {env: {WHO: 'shop'}});
+    const a = await d.visit(other);
+    assert.deepStrictEqual(
+        [a.status, a.body, a.headers['x-drone-claim']],
+        [200, 'shop 0', `shop/${other}`]);
   },
 
   async 'a websocket, and its end by unbind'() {
