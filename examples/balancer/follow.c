@@ -231,8 +231,3 @@ void follow_close(follow *f, void (*done)(void *ctx), void *ctx) {
   f->poll = NULL;
   snapshot_end(f, finish);
 }
-
-bool follow_audit(follow *f) {
-  return f->held->mirror != NULL && !f->held->over &&
-         changefeed_mirror_audit(f->held->mirror) == CHANGEFEED_OK;
-}

@@ -15,6 +15,14 @@ void proof_wanted(follow *f) {
     f->prove_at_ms = follow_up_ms() + f->config.proof_ms + FOLLOW_STEP_MS;
 }
 
+bool follow_audit(follow *f) {
+  if (f->held->mirror == NULL || f->held->over ||
+      changefeed_mirror_audit(f->held->mirror) != CHANGEFEED_OK)
+    return false;
+  f->audit_at_ms = follow_up_ms(); /* its own clock may be a round behind */
+  return true;
+}
+
 void proof_step(follow *f) {
   int64_t now = follow_up_ms();
 
@@ -26,10 +34,7 @@ void proof_step(follow *f) {
   if (now < f->prove_at_ms)
     return;
   /* It may be running, or not be in step: tried again soon. */
-  f->prove_at_ms =
-      now + (changefeed_mirror_audit(f->held->mirror) == CHANGEFEED_OK
-                 ? AUDIT_AGAIN_MS
-                 : REOPEN_LEAST_MS);
+  f->prove_at_ms = now + (follow_audit(f) ? AUDIT_AGAIN_MS : REOPEN_LEAST_MS);
 }
 
 static void drop_proven(follow *f, kept *k) {
@@ -81,13 +86,16 @@ static void conclude(follow *f, int64_t begun_ms) {
 void proof_audited(follow *f, const changefeed_audit *audit) {
   f->repairs += audit->repaired;
   metric_add(f->m.repairs, (int64_t)audit->repaired);
-  if (audit->code == CHANGEFEED_OK) {
-    f->audits++;
-    metric_add(f->m.audits, 1);
-    conclude(f, follow_up_ms() - audit->took_ms);
-  } else {
-    log_event(LOG_WARN, "follow.audit",
-              LS("why", changefeed_strerror(audit->code)),
-              LN("unsettled", audit->unsettled));
-  }
+  int64_t now = follow_up_ms(), begun = f->audit_at_ms;
+
+  f->audit_at_ms = 0;
+  log_event(audit->code == CHANGEFEED_OK ? LOG_INFO : LOG_WARN, "follow.audit",
+            LS("result", changefeed_strerror(audit->code)),
+            LN("documents", audit->documents), LN("repaired", audit->repaired),
+            LN("unsettled", audit->unsettled), LN("took_ms", audit->took_ms));
+  if (audit->code != CHANGEFEED_OK)
+    return;
+  f->audits++;
+  metric_add(f->m.audits, 1);
+  conclude(f, begun != 0 ? begun : now - audit->took_ms);
 }

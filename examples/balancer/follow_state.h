@@ -206,6 +206,7 @@ struct follow {
   bool stale;
   int64_t asked_ms, suspect_at_ms, suspect_ms;
   int64_t prove_at_ms;
+  int64_t audit_at_ms; /* when the one that runs was begun; 0: not by us */
   lag lags[LAG_RING];
   size_t lag_count; /* ever */
 

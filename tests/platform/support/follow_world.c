@@ -1,6 +1,7 @@
 /* See follow_world.h. */
 #include "follow_world.h"
 
+#include "common/log.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -17,6 +18,7 @@ static void on_timer(uv_timer_t *timer) { (void)timer; }
 
 void follow_world_open(follow_world *w) {
   memset(w, 0, sizeof *w);
+  log_open("follow", getenv("CFT_LOG") != NULL ? LOG_INFO : LOG_WARN);
   w->sim = cft_couchsim_start(NULL);
   (void)snprintf(w->url, sizeof w->url, "%s", cft_couchsim_url(w->sim, 0));
   cft_couchsim_must(w->sim, 201, "PUT", "/apps", "%s", "");
@@ -54,6 +56,7 @@ static void on_change(void *ctx, const route *was, const route *is) {
   f->changes++;
   f->gone += is == NULL;
   f->came += was == NULL;
+  f->went_back += was != NULL && is != NULL && route_gen(is) < route_gen(was);
   route_app(is != NULL ? is : was, f->last);
 }
 

@@ -19,6 +19,7 @@ typedef struct follower {
   follow_config config;
   char self[16];
   int changes, gone, came, replaced, notices;
+  int went_back; /* gens */
   char last[64]; /* app of the last change */
   bool closed;
 } follower;
