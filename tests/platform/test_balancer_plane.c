@@ -70,18 +70,15 @@ START_TEST(test_plane_a_route_without_a_target_has_its_page) {
   static const struct {
     const char *host;
     enum route_state state;
-    const char *code, *msg, *page;
-    int status;
+    const char *msg, *page;
     bool told;
   } rows[] = {
-      {"q.example", ROUTE_QUEUED, "", "3rd in the line", "E05", 503, true},
-      {"s.example", ROUTE_STARTING, "", "boots on vm9", "E02", 503, false},
-      {"c.example", ROUTE_CRASHED, "", "exit 1 on vm9", "E03", 503, false},
-      {"f.example", ROUTE_FAILED, "", "exit 1 on vm9", "E03", 503, false},
-      {"l.example", ROUTE_LIVE, "", "on vm9", "E03", 503, false},
-      {"o.example", ROUTE_STOPPED, "", "by joe", "E04", 503, false},
-      {"m.example", ROUTE_STOPPED, "maintenance", "back at ten", "E30", 503,
-       true},
+      {"q.example", ROUTE_QUEUED, "3rd in the line", "E05", true},
+      {"s.example", ROUTE_STARTING, "boots on vm9", "E02", false},
+      {"c.example", ROUTE_CRASHED, "exit 1 on vm9", "E03", false},
+      {"f.example", ROUTE_FAILED, "exit 1 on vm9", "E03", false},
+      {"l.example", ROUTE_LIVE, "on vm9", "E03", false},
+      {"o.example", ROUTE_STOPPED, "by joe", "E04", false},
   };
   plane_world w;
   cft_client c;
@@ -92,12 +89,11 @@ START_TEST(test_plane_a_route_without_a_target_has_its_page) {
     char app[2] = {(char)('a' + i), '\0'}, request[128];
     route_doc doc = doc_of(app, rows[i].host, rows[i].state);
 
-    (void)snprintf(doc.code, sizeof doc.code, "%s", rows[i].code);
     (void)snprintf(doc.msg, sizeof doc.msg, "%s", rows[i].msg);
     world_put(&w, i, &doc);
     (void)snprintf(request, sizeof request,
                    "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", rows[i].host);
-    ask_page(&c, request, rows[i].status, rows[i].page);
+    ask_page(&c, request, 503, rows[i].page);
     ck_assert_msg((strstr(c.data, rows[i].msg) != NULL) == rows[i].told, "%s",
                   c.data);
   }
@@ -105,6 +101,23 @@ START_TEST(test_plane_a_route_without_a_target_has_its_page) {
   ask_page(&c, "GET / HTTP/1.0\r\n\r\n", 404, "E01");
   cft_client_close(&c);
   world_close(&w);
+}
+END_TEST
+
+/* Its owner has closed it, though it runs. */
+START_TEST(test_plane_an_app_in_maintenance) {
+  route_doc doc = doc_of("a", "a.example", ROUTE_LIVE);
+  one o;
+
+  begin(&o, (engine_config){.threads = 1});
+  doc_to(&doc, o.g.addr, o.claim);
+  doc.closed = true;
+  (void)snprintf(doc.notice, sizeof doc.notice, "back at ten");
+  world_put(&o.w, 0, &doc);
+  ask_page(&o.c, AT("/"), 503, "E30");
+  ck_assert_ptr_nonnull(strstr(o.c.data, "back at ten"));
+  ck_assert_uint_eq(atomic_load(&o.g.asked), 0);
+  finish(&o);
 }
 END_TEST
 
@@ -449,6 +462,7 @@ int main(void) {
   TCase *tc = tcase_create("balancer_plane");
 
   tcase_add_test(tc, test_plane_a_route_without_a_target_has_its_page);
+  tcase_add_test(tc, test_plane_an_app_in_maintenance);
   tcase_add_test(tc, test_plane_a_target_serves_on_whatever_the_state_is);
   tcase_add_test(tc, test_plane_nothing_read_yet_and_maintenance_of_all);
   tcase_add_test(tc, test_plane_hosts_as_visitors_write_them);
