@@ -40,16 +40,18 @@ static char *with_password(const char *url, const char *user,
 char *couch_url(const config *c, char *error, size_t size) {
   const char *url = config_string(c, "couch");
   const char *file = config_string(c, "couch-password-file");
-  char *password = NULL, *made;
+  char *password = NULL, *made, why[256];
 
   if (url == NULL)
     url = getenv("COUCHDB_URL");
   if (url == NULL || *url == '\0')
     url = "http://127.0.0.1:5984";
   if (file != NULL) {
-    password = config_secret(file, error, size);
-    if (password == NULL)
+    password = config_secret(file, why, sizeof why);
+    if (password == NULL) {
+      (void)snprintf(error, size, "--couch-password-file: %s", why);
       return NULL;
+    }
   }
   made = with_password(url, config_string(c, "couch-user"), password);
   config_forget(password);
