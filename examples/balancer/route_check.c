@@ -133,7 +133,7 @@ const route *route_check(const void *data, size_t len) {
   if (len < ROUTE_UNIT || route_size(r) < ROUTE_UNIT || route_size(r) > len)
     return NULL;
   c.at = r->rest;
-  c.end = r->units + route_size(r);
+  c.end = (const unsigned char *)data + route_size(r);
   if (route_state(r) > ROUTE_FAILED || route_target_count(r) > TO_MOST ||
       (route_state(r) == ROUTE_LIVE && route_target_count(r) == 0) ||
       route_host_count(r) > HOSTS_MOST ||
