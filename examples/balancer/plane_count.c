@@ -71,6 +71,10 @@ static http_str path_of(http_str target) {
   return target;
 }
 
+static const char *page_name(const visit *v) {
+  return v->page != 0 ? page_code(v->page) : "-";
+}
+
 static const char *result_name(const visit *v) {
   static const char *const names[] = {"ok",     "refused", "unreachable",
                                       "broken", "late",    "rejected",
@@ -82,6 +86,8 @@ static const char *result_name(const visit *v) {
 static void write_line(const visit *v, const http_exchange *x, int64_t ms) {
   static const http_head none;
   const http_head *head = http_exchange_head(x);
+  const char *page = page_name(v), *app = v->app[0] != '\0' ? v->app : "-",
+             *to = v->passed ? v->target.addr : "-";
   char method[METHOD_SHOWN + 1], host[HOST_MOST + 3], path[PATH_SHOWN + 1];
 
   if (head == NULL)
@@ -92,12 +98,9 @@ static void write_line(const visit *v, const http_exchange *x, int64_t ms) {
   log_event(LOG_INFO, "request", LS("id", v->id),
             LS("peer", http_exchange_peer(x)), LS("method", method),
             LS("host", host), LS("path", path),
-            LN("status", http_exchange_status(x)),
-            LS("page", v->page != 0 ? page_code(v->page) : "-"),
-            LN("bytes", http_exchange_sent(x)), LN("ms", ms),
-            LS("app", v->app[0] != '\0' ? v->app : "-"),
-            LS("to", v->passed ? v->target.addr : "-"),
-            LS("drone", result_name(v)), LN("again", v->again));
+            LN("status", http_exchange_status(x)), LS("page", page),
+            LN("bytes", http_exchange_sent(x)), LN("ms", ms), LS("app", app),
+            LS("to", to), LS("drone", result_name(v)), LN("again", v->again));
 }
 
 /* ---- both ---- */

@@ -302,6 +302,8 @@ END_TEST
 
 #define FORTY "0123456789012345678901234567890123456789"
 
+#define LONG FORTY FORTY
+
 static const struct {
   const char *sent, *code;
   int status;
@@ -390,7 +392,7 @@ START_TEST(test_plane_what_a_drone_is_told) {
 END_TEST
 
 START_TEST(test_plane_request_ids) {
-  static const char *const odd[] = {"", "a b", "a\"b", FORTY FORTY, "a=b"};
+  static const char *const odd[] = {"", "a b", "a\"b", LONG, "a=b"};
   char request[300], *first, *head;
   one o;
 
