@@ -55,10 +55,10 @@ void plane_make_counts(plane *p) {
 /* ---- the access log ---- */
 
 static void show(char *out, size_t size, http_str s) {
-  (void)snprintf(out, size, "%.*s", (int)(s.len < size ? s.len : size - 1),
-                 s.len != 0 ? s.data : "-");
   if (s.len == 0)
-    (void)snprintf(out, size, "-");
+    s = (http_str){"-", 1};
+  (void)snprintf(out, size, "%.*s", (int)(s.len < size ? s.len : size - 1),
+                 s.data);
 }
 
 /* Without the query, which may carry what nobody else should read. */
