@@ -2,7 +2,7 @@
 # A balancer that serves nobody beside live ones: it compares every host, ends
 # well when nothing differs, and says what does.
 # ctest: TIMEOUT 170
-# shellcheck disable=SC2154
+# shellcheck disable=SC2119,SC2154,SC2317
 set -u
 # shellcheck source=tests/platform/support/provisioner.sh
 . "$(dirname "${BASH_SOURCE[0]}")/support/provisioner.sh"

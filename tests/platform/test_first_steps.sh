@@ -21,6 +21,7 @@ unset COUCHDB_URL
 clean_up() {
   local file
   [ -z "${server-}" ] || kill "$server" 2>/dev/null
+  [ -z "${balancer-}" ] || kill "$balancer" 2>/dev/null
   for file in "$work"/home/try/drones/*/pid; do
     [ ! -f "$file" ] || kill -KILL "$(cut -d' ' -f1 "$file")" 2>/dev/null
   done
@@ -45,16 +46,23 @@ user=
 
 first=$(block 1 | sed -e '/^export COUCHDB_URL/d' \
   -e '/^provisioner --listen/,/&$/s|&$|>provisioner.log 2>\&1 \&\nserver=$!; until [ -s port ]; do kill -0 $server \|\| break; sleep 0.05; done|' \
+  -e '/^balancer --listen/s|&.*$|--admin 127.0.0.1:0 --port-file ports >balancer.log 2>\&1 \&\nbalancer=$!; until [ -s ports ]; do kill -0 $balancer \|\| break; sleep 0.05; done|' \
+  -e 's|--listen 127.0.0.1:8000|--listen 127.0.0.1:0|' \
+  -e "s|^curl -H .* http://127.0.0.1:8000/|curl -sS --noproxy '*' -H 'Host: hello.localhost' http://\$(head -n 1 ports)/|" \
   -e "s|--listen 127.0.0.1:8080|--listen 127.0.0.1:0 --port-file port $user|" \
   -e 's|http://127.0.0.1:8080|http://$(cat port)|' \
   -e 's|^apps start|timeout 120 apps start|')
 export COUCHDB_URL=$DB_URL PATH=${CFT_PLATFORM:?}:$PATH
-[ "$(grep -c '^provisioner\|apps start' <<<"$first")" -eq 3 ] ||
+[ "$(grep -c '^provisioner\|^balancer\|apps start\|^curl' <<<"$first")" -ge 5 ] ||
   fail "the first block is not what is expected: $first"
 eval "$first" >"$work/out" 2>"$work/err"
 [ -n "${server-}" ] || fail "the provisioner was not started"
 grep -q 'hello is live' "$work/out" ||
   fail "not live: $(cat "$work/out" "$work/err" provisioner.log)"
+grep -q 'hello is live.*balancers 1/1' "$work/out" ||
+  fail "the balancer was not heard: $(cat "$work/out" balancer.log)"
+grep -q 'Directory listing' "$work/out" ||
+  fail "no page through the balancer: $(cat "$work/out" "$work/err" balancer.log)"
 addr=$(sed -n 's/^"addr":"\(.*\)"$/\1/p' "$work/out" | head -n 1)
 claim=$(sed -n 's/^"claim":"\(.*\)"$/\1/p' "$work/out" | head -n 1)
 [ "${#claim}" -eq 32 ] || fail "no claim was told: $(cat "$work/out")"
@@ -71,13 +79,14 @@ X-Drone-Claim: hello/$claim"
 [ "$(answers)" = "$wanted" ] || fail "through the guard: $(answers)"
 
 drones=$(cat drones/*/pid | cut -d' ' -f1)
-eval "$(block 3 | sed "s|%+|$server|")" >"$work/out" 2>"$work/err" ||
+eval "$(block 3 | sed "s|%provisioner|$server|; s|%balancer|$balancer|")" >"$work/out" 2>"$work/err" ||
   {
     fail "the last block: $(cat "$work/out" "$work/err")"
     kill "$server"
   }
 wait "$server" || fail "the provisioner did not end with 0"
-server=
+wait "$balancer" || fail "the balancer did not end with 0"
+server='' balancer=
 for drone in $drones; do
   until ! kill -0 "$drone" 2>/dev/null; do
     [ "$SECONDS" -lt 60 ] || { fail "a drone does not end" && break; }
