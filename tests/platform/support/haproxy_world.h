@@ -227,18 +227,23 @@ static inline char *visit(const haproxy_world *h, const char *method,
   return answer;
 }
 
-/* HAProxy writes names in lower case. The field's value, or "". */
-static inline const char *field_in(const char *answer, const char *name) {
-  static char value[2048];
+/* HAProxy writes names in lower case. Where the field's value begins, or an
+   empty text. */
+static inline const char *value_in(const char *answer, const char *name) {
   char line[96];
   const char *at;
 
   (void)snprintf(line, sizeof line, "\r\n%s: ", name);
   at = strstr(answer, line);
-  value[0] = '\0';
-  if (at != NULL)
-    (void)snprintf(value, sizeof value, "%.*s",
-                   (int)strcspn(at + strlen(line), "\r"), at + strlen(line));
+  return at != NULL ? at + strlen(line) : "";
+}
+
+/* The value alone, until the next call; on one thread. */
+static inline const char *field_in(const char *answer, const char *name) {
+  static char value[2048];
+  const char *at = value_in(answer, name);
+
+  (void)snprintf(value, sizeof value, "%.*s", (int)strcspn(at, "\r"), at);
   return value;
 }
 
