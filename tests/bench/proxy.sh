@@ -116,6 +116,7 @@ write_routes() {
 start_direct() { pid=$origin_pid address=127.0.0.1:$port; }
 
 start_bench_front() {
+  rm -f "$work/$2.address"
   "$1" --front "$port" <"$work/never" >"$work/$2.address" &
   pid=$!
   until_true "the address of $2" test -s "$work/$2.address"
@@ -293,7 +294,7 @@ begin() {
   local try
   for try in 1 2 3 4 5; do
     "start_$1"
-    until_true "$1 (try $try)" eval "serves $address || is_over $pid"
+    until_true "$1 (try $try)" eval "serves '$address' || is_over '$pid'"
     if ! is_over "$pid"; then
       [ "$1" = direct ] || pids+=("$pid")
       return 0
