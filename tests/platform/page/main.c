@@ -73,12 +73,11 @@ static void on_admin_closed(void *ctx) {
   say("closed");
 }
 
-static void close_all(void) {
+static void close_admin(void) {
   if (world.closing)
     return;
   world.closing = true;
   admin_close(world.admin, on_admin_closed, NULL);
-  uv_close((uv_handle_t *)&world.input, on_input_closed);
 }
 
 static bool change(const char *what, const json_t *m, char *why, size_t size) {
@@ -119,8 +118,10 @@ static bool set(const char *what, const json_t *m) {
     admin_attach(world.admin, &world.follow, fake_engine(), &world.peers);
   else if (strcmp(what, "shadow") == 0)
     admin_attach(world.admin, &world.follow, NULL, NULL);
+  else if (strcmp(what, "detach") == 0)
+    admin_attach(world.admin, NULL, NULL, NULL);
   else if (strcmp(what, "close") == 0)
-    close_all();
+    close_admin();
   else
     return false;
   return true;
@@ -150,13 +151,13 @@ static void on_alloc(uv_handle_t *handle, size_t wanted, uv_buf_t *buf) {
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
   char *end;
 
-  (void)stream;
   if (n < 0) { /* who tells us what to do has gone */
-    close_all();
+    close_admin();
+    uv_close((uv_handle_t *)stream, on_input_closed);
     return;
   }
   text_add(&world.line, buf->base, (size_t)n);
-  while (!world.closing && world.line.len != 0 &&
+  while (world.line.len != 0 &&
          (end = memchr(world.line.data, '\n', world.line.len)) != NULL) {
     size_t len = (size_t)(end - world.line.data) + 1;
 

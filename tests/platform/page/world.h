@@ -14,7 +14,7 @@
      errors CODE COUNT                error pages, more
      audit IS                         what follow_audit answers
      diff COUNT ERROR HOLD            what peers_diff finds; hold: until release
-     attach, changed, close */
+     attach, shadow, detach, changed, close */
 #ifndef PAGE_WORLD_H
 #define PAGE_WORLD_H
 
