@@ -9,21 +9,35 @@
 
 enum { CATCH_UP_MS = 5000 };
 
-static const char *const spells[] = {
-    "{\"repeat\":0.5,\"old\":0.4,\"reorder\":0.4}",
-    "{\"old\":0.6,\"reorder\":0.6,\"rewind\":6,\"rewind_rows\":0}",
-    "{\"rewind_all\":true,\"rewind_rows\":2}",
-    "{\"rewind\":4,\"rewind_rows\":1,\"repeat\":0.3}",
-    "{\"cut_at\":237}",
-    "{\"cut_at\":900,\"cut_reset\":true}",
-    "{\"slice\":5,\"slice_ms\":1}",
-    "{\"mute_at\":400}",
-    "{\"error_rows\":2}",
-    "{\"end_rows\":1}",
-    "{\"stall_rows\":1,\"stall_beats\":true}",
-    "{\"stall_rows\":0}",
-    "{\"status\":503}",
-    "{\"head_ms\":700}"};
+static const struct {
+  const char *name, *what;
+} spells[] = {{"muddle", "{\"repeat\":0.5,\"old\":0.4,\"reorder\":0.4}"},
+              {"behind", "{\"old\":0.6,\"reorder\":0.6,\"rewind\":6}"},
+              {"backward", "{\"old\":1,\"rewind_all\":true,\"slice\":16,"
+                           "\"slice_ms\":4}"},
+              {"rewind", "{\"rewind_all\":true,\"rewind_rows\":2}"},
+              {"repeat", "{\"rewind\":4,\"rewind_rows\":1,\"repeat\":0.3}"},
+              {"cut", "{\"cut_at\":237}"},
+              {"reset", "{\"cut_at\":900,\"cut_reset\":true}"},
+              {"slices", "{\"slice\":5,\"slice_ms\":1}"},
+              {"mute", "{\"mute_at\":400}"},
+              {"error", "{\"error_rows\":2}"},
+              {"end", "{\"end_rows\":1}"},
+              {"beats", "{\"stall_rows\":1,\"stall_beats\":true}"},
+              {"silence", "{\"stall_rows\":0}"},
+              {"refuse", "{\"status\":503}"},
+              {"slow", "{\"head_ms\":700}"}};
+
+enum { SPELLS = sizeof spells / sizeof spells[0] };
+
+int spell_of(const char *name) {
+  for (int i = 0; i < SPELLS; i++)
+    if (strcmp(spells[i].name, name) == 0)
+      return i;
+  return -1;
+}
+
+const char *spell_name(int spell) { return spells[spell].name; }
 
 static json_int_t rule(visit *v, unsigned node, const char *kind,
                        const char *what) {
@@ -60,8 +74,9 @@ static void cast(visit *v, unsigned i, const char *kind, const char *what,
 }
 
 void disturb(visit *v, unsigned i, int64_t ms) {
-  unsigned n = dice_below(&v->dice, sizeof spells / sizeof spells[0]);
-  cast(v, i, "changes", spells[n], ms);
+  unsigned n = dice_below(&v->dice, SPELLS);
+  cast(v, i, "changes", spells[v->o->spell >= 0 ? v->o->spell : (int)n].what,
+       ms);
 }
 
 void disturb_stall(visit *v, unsigned i, bool beats) {

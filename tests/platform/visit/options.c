@@ -25,13 +25,17 @@ static const char usage[] =
     "  --drones N      drones (16)\n"
     "  --visitors N    threads of visitors (4)\n"
     "  --threads N     of each balancer (2)\n"
-    "  --moves N       apps moved while all is well (4)\n"
+    "  --moves N       apps moved while all is well (6)\n"
     "  --trouble-ms N  for how long things go wrong (12000)\n"
     "  --away-ms N     for how long the database is away (3000)\n"
     "  --calm-ms N     how long it may take until all is well (60000)\n"
     "  --stale-ms N    balancers call themselves stale after that (7000)\n"
     "  --no-faults     the database makes no mistakes\n"
     "  --no-kills      no program is killed\n"
+    "  --spell NAME    what feeds suffer is always this: muddle, behind,\n"
+    "                  backward, rewind, repeat, cut, reset, slices, mute, "
+    "error,\n"
+    "                  end, beats, silence, refuse, slow\n"
     "  --naive WAY     balancers work in a way known to be wrong: noguard "
     "(drones,\n"
     "                  too), feed, history, prune\n"
@@ -65,31 +69,24 @@ enum {
   NO_FAULTS,
   NO_KILLS,
   KEEP,
+  SPELL,
   NAIVE,
   EXPECT,
   DIR_,
   HELP
 };
 
-static const struct option longs[] = {{"seed", 1, NULL, SEED},
-                                      {"seeds", 1, NULL, SEEDS},
-                                      {"apps", 1, NULL, APPS},
-                                      {"drones", 1, NULL, DRONES},
-                                      {"visitors", 1, NULL, VISITORS},
-                                      {"threads", 1, NULL, THREADS},
-                                      {"moves", 1, NULL, MOVES},
-                                      {"trouble-ms", 1, NULL, TROUBLE},
-                                      {"away-ms", 1, NULL, AWAY},
-                                      {"calm-ms", 1, NULL, CALM},
-                                      {"stale-ms", 1, NULL, STALE},
-                                      {"no-faults", 0, NULL, NO_FAULTS},
-                                      {"no-kills", 0, NULL, NO_KILLS},
-                                      {"keep", 0, NULL, KEEP},
-                                      {"naive", 1, NULL, NAIVE},
-                                      {"expect", 1, NULL, EXPECT},
-                                      {"dir", 1, NULL, DIR_},
-                                      {"help", 0, NULL, HELP},
-                                      {NULL, 0, NULL, 0}};
+static const struct option longs[] = {
+    {"seed", 1, NULL, SEED},         {"seeds", 1, NULL, SEEDS},
+    {"apps", 1, NULL, APPS},         {"drones", 1, NULL, DRONES},
+    {"visitors", 1, NULL, VISITORS}, {"threads", 1, NULL, THREADS},
+    {"moves", 1, NULL, MOVES},       {"trouble-ms", 1, NULL, TROUBLE},
+    {"away-ms", 1, NULL, AWAY},      {"calm-ms", 1, NULL, CALM},
+    {"stale-ms", 1, NULL, STALE},    {"no-faults", 0, NULL, NO_FAULTS},
+    {"no-kills", 0, NULL, NO_KILLS}, {"keep", 0, NULL, KEEP},
+    {"spell", 1, NULL, SPELL},       {"naive", 1, NULL, NAIVE},
+    {"expect", 1, NULL, EXPECT},     {"dir", 1, NULL, DIR_},
+    {"help", 0, NULL, HELP},         {NULL, 0, NULL, 0}};
 
 static bool refuse(const char *what, const char *value) {
   (void)fprintf(stderr, "platform_visit_run: %s: \"%s\"\n", what, value);
@@ -111,7 +108,7 @@ static bool set_number(visit_options *o, int what, const char *value) {
   case SEEDS:
     return number_of(value, 1, 1000000, &o->seeds);
   case APPS:
-    return small_of(value, 3, VISIT_APPS_MOST, &o->apps);
+    return small_of(value, 4, VISIT_APPS_MOST, &o->apps);
   case DRONES:
     return small_of(value, 1, DRONES_MOST, &o->drones);
   case VISITORS:
@@ -150,6 +147,9 @@ static bool set(visit_options *o, options *ko, int what, const char *value) {
   case KEEP:
     o->keep = true;
     return true;
+  case SPELL:
+    o->spell = spell_of(value);
+    return o->spell >= 0 || refuse("there is no such spell", value);
   case NAIVE:
     return set_naive(o, value);
   case EXPECT:
@@ -195,11 +195,12 @@ int visit_options_read(visit_options *o, options *ko, int argc, char **argv) {
                        .drones = 16,
                        .visitors = 4,
                        .threads = 2,
-                       .moves = 4,
+                       .moves = 6,
                        .trouble_ms = 12000,
                        .away_ms = 3000,
                        .calm_ms = 60000,
                        .stale_ms = 7000,
+                       .spell = -1,
                        .faults = true,
                        .kills = true};
   memset(ko, 0, sizeof *ko);
@@ -222,10 +223,12 @@ int visit_options_read(visit_options *o, options *ko, int argc, char **argv) {
 void visit_options_again(const visit_options *o, uint64_t seed) {
   printf("     again: platform_visit_run --seed %llu --apps %u --drones %u "
          "--visitors %u --threads %u --moves %u --trouble-ms %lld --away-ms "
-         "%lld --calm-ms %lld --stale-ms %lld%s%s%s%s\n",
+         "%lld --calm-ms %lld --stale-ms %lld%s%s%s%s%s%s\n",
          (unsigned long long)seed, o->apps, o->drones, o->visitors, o->threads,
          o->moves, (long long)o->trouble_ms, (long long)o->away_ms,
          (long long)o->calm_ms, (long long)o->stale_ms,
          o->faults ? "" : " --no-faults", o->kills ? "" : " --no-kills",
-         o->naive ? " --naive " : "", o->naive ? o->naive : "");
+         o->spell < 0 ? "" : " --spell ",
+         o->spell < 0 ? "" : spell_name(o->spell), o->naive ? " --naive " : "",
+         o->naive ? o->naive : "");
 }

@@ -73,5 +73,7 @@ void report(const visit *v, bool ok) {
            v->checks[law], v->broken[law]);
     if (v->broken[law])
       printf("         %s\n", v->first[law]);
+    if (law == V5_OWN && v->foreign)
+      printf("         %u times it was another app's page\n", v->foreign);
   }
 }

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OP_MS = 20000, AGAIN_MS = 200 };
+enum { OP_MS = 20000, AGAIN_MS = 200, AT_ONCE = 2 };
 
 static rest *to_prov(const visit *v, unsigned i) {
   return rest_to(v->k.provs[i].url, token_text());
@@ -46,6 +46,45 @@ void *mover_main(void *arg) {
   return NULL;
 }
 
+/* ---- what there is ---- */
+
+static const char *text_of(const json_t *doc, const char *key) {
+  const char *s = json_string_value(json_object_get(doc, key));
+  return s ? s : "";
+}
+
+static json_t *rows(rest *couch, const char *db, const char *prefix) {
+  char path[160];
+  json_t *all = NULL, *list = NULL;
+  (void)snprintf(path, sizeof path,
+                 "/%s/_all_docs?include_docs=true&startkey=%%22%s:%%22"
+                 "&endkey=%%22%s;%%22",
+                 db, prefix, prefix);
+  if (ask(couch, "GET", path, NULL, 5000, &all) == 200)
+    list = json_incref(json_object_get(all, "rows"));
+  json_decref(all);
+  return list;
+}
+
+/* So many that an app is not given its own one again. */
+static bool has_free(visit *v, unsigned wanted) {
+  rest *couch = rest_to(v->k.couch[LOOKER_NODE], NULL);
+  int64_t end = now_ms() + v->o->calm_ms;
+  unsigned count = 0;
+  while (count < wanted && now_ms() < end) {
+    json_t *drones = rows(couch, "locks", "drone"), *row;
+    size_t i;
+    count = 0;
+    json_array_foreach(drones, i, row) count +=
+        strcmp(text_of(json_object_get(row, "doc"), "state"), "free") == 0;
+    json_decref(drones);
+    if (count < wanted)
+      sleep_ms(20);
+  }
+  rest_free(couch);
+  return count >= wanted;
+}
+
 /* ---- all is well, and apps are moved ---- */
 
 static bool is_live(rest *to, const json_t *answer, int64_t end) {
@@ -67,26 +106,51 @@ static bool is_live(rest *to, const json_t *answer, int64_t end) {
   return live;
 }
 
+typedef struct move {
+  unsigned app;
+  rest *to;
+  json_t *answer; /* NULL: not accepted */
+} move;
+
+static void begin_move(visit *v, move *m, unsigned app) {
+  int64_t end = now_ms() + OP_MS;
+  int status = 0;
+  m->app = app;
+  m->to = to_prov(v, dice_below(&v->dice, VISIT_PROVS));
+  m->answer = NULL;
+  while ((status = start(v, m->to, app, true, &m->answer)) != 202 &&
+         now_ms() < end) {
+    json_decref(m->answer);
+    m->answer = NULL;
+    sleep_ms(AGAIN_MS);
+  }
+  if (status != 202)
+    wrong(v, V10_LIVE, "app-%u is not to be moved while all is well: %d", app,
+          status);
+}
+
+static void end_move(visit *v, move *m) {
+  if (m->answer && is_live(m->to, m->answer, now_ms() + OP_MS))
+    v->moves++;
+  else
+    wrong(v, V10_LIVE, "app-%u was not moved while all was well", m->app);
+  json_decref(m->answer);
+  rest_free(m->to);
+}
+
+/* Some at a time, as long as there are drones for them. */
 void move_apps(visit *v) {
-  for (unsigned n = 0; n < v->o->moves; n++) {
-    unsigned app = dice_below(&v->dice, v->o->apps - 1);
-    rest *to = to_prov(v, dice_below(&v->dice, VISIT_PROVS));
-    int64_t end = now_ms() + OP_MS;
-    json_t *answer = NULL;
-    int status = 0;
-    while ((status = start(v, to, app, true, &answer)) != 202 &&
-           now_ms() < end) {
-      json_decref(answer);
-      answer = NULL;
-      sleep_ms(AGAIN_MS);
+  move moves[AT_ONCE];
+  for (unsigned n = 0; n < v->o->moves;) {
+    unsigned first = dice_below(&v->dice, v->o->apps - 1), count = 0;
+    if (!has_free(v, AT_ONCE + 1)) {
+      wrong(v, V10_LIVE, "no drone is free while all is well");
+      return;
     }
-    if (status == 202 && is_live(to, answer, end))
-      v->moves++;
-    else
-      wrong(v, V10_LIVE, "app-%u was not moved while all was well: %d", app,
-            status);
-    json_decref(answer);
-    rest_free(to);
+    for (; count < AT_ONCE && n < v->o->moves; n++, count++)
+      begin_move(v, &moves[count], (first + count) % (v->o->apps - 1));
+    for (unsigned i = 0; i < count; i++)
+      end_move(v, &moves[i]);
   }
 }
 
@@ -96,24 +160,6 @@ void last_wishes(visit *v, bool end) {
   for (unsigned app = 0; app + 1 < v->o->apps; app++)
     if (!post_wish(&v->k, app, end && app == 0 ? "stop" : "start"))
       wrong(v, V10_LIVE, "nobody takes the wish for app-%u", app);
-}
-
-static const char *text_of(const json_t *doc, const char *key) {
-  const char *s = json_string_value(json_object_get(doc, key));
-  return s ? s : "";
-}
-
-static json_t *rows(rest *couch, const char *db, const char *prefix) {
-  char path[160];
-  json_t *all = NULL, *list = NULL;
-  (void)snprintf(path, sizeof path,
-                 "/%s/_all_docs?include_docs=true&startkey=%%22%s:%%22"
-                 "&endkey=%%22%s;%%22",
-                 db, prefix, prefix);
-  if (ask(couch, "GET", path, NULL, 5000, &all) == 200)
-    list = json_incref(json_object_get(all, "rows"));
-  json_decref(all);
-  return list;
 }
 
 static const json_t *doc_of(const json_t *list, const char *id) {

@@ -55,6 +55,7 @@ typedef struct visit_options {
   unsigned apps, drones, visitors, threads, moves;
   int64_t trouble_ms, away_ms, calm_ms, stale_ms;
   bool faults, kills, keep;
+  int spell; /* that one alone; -1: any */
   const char *naive, *expect;
 } visit_options;
 
@@ -118,6 +119,7 @@ typedef struct visit {
   char first[VISIT_LAWS][400];
 
   atomic_uint checks[VISIT_LAWS];
+  atomic_uint foreign; /* pages of other apps */
   atomic_uint asked, answered[PHASES], pages[PHASES][100], cut[PHASES];
   atomic_uint moves, wishes, balancer_kills, prov_kills, drone_kills, disturbed,
       nodes_away;
@@ -142,6 +144,9 @@ void balancer_ill(balancer *b);
 void balancer_well(balancer *b, int64_t catch_up_ms);
 
 /* ---- disturb.c ---- */
+/* By its name; -1: there is no such. */
+int spell_of(const char *name);
+const char *spell_name(int spell);
 /* All on the main thread. Something, for so long at most. */
 void disturb(visit *v, unsigned i, int64_t ms);
 /* Not a row any more, with heartbeats or without, until it is ended. */

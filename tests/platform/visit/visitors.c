@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_MS = 45000, PAUSE_MS = 4, REPEAT_MS = 8000 };
+enum { ANSWER_MS = 45000, PAUSE_MS = 4, REPEAT_MS = 8000, STOPPED = 4 };
 
 typedef struct answer {
   CURLcode code;
@@ -109,8 +109,9 @@ static int outcome_of(visit *v, const balancer *b, unsigned app,
   if (!a->error[0] && a->status == 200 && strcmp(a->body, wanted) == 0)
     return BY_APP;
   if (page < 0 || a->status < 400 || strstr(a->body, "nonce=")) {
-    wrong(v, V5_OWN, "%s answers for app-%u: %ld %s: %.120s", b->id, app,
-          a->status, a->error, a->body);
+    v->foreign += strstr(a->body, "nonce=") != NULL;
+    wrong(v, V5_OWN, "%s answers for app-%u: %ld %s: %.*s", b->id, app,
+          a->status, a->error, (int)strcspn(a->body, "\n"), a->body);
     return NO_ANSWER;
   }
   if (page == 1 || a->status == 404)
@@ -146,7 +147,7 @@ static void judge_strictly(visit *v, const balancer *b, unsigned app,
     wrong(v, law, "%s, app-%u: %s%s %ld %s instead of %s", b->id, app,
           a->code == CURLE_OK ? "" : "no answer: ",
           a->code == CURLE_OK ? "" : curl_easy_strerror(a->code), a->status,
-          a->error, expected == BY_APP ? "its page" : "the page before");
+          a->error, expected == BY_APP ? "its page" : "E04");
 }
 
 static void one_visit(visit *v, CURL *curl, balancer *b, unsigned app,
@@ -192,36 +193,45 @@ static int see(visit *v, CURL *curl, const balancer *b, unsigned app) {
   return outcome_of(v, b, app, &a);
 }
 
+/* Whether the balancer has the newest revision, and what is to be seen then. */
+static bool is_held(visit *v, unsigned i, unsigned app, int *wanted) {
+  const app_facts *f = &v->facts[app];
+  (void)pthread_mutex_lock(&v->lock);
+  bool has = f->count && strcmp(v->held[i][app].rev,
+                                f->history[(f->count - 1) % HISTORY].rev) == 0;
+  *wanted = strcmp(f->state, "live") == 0 ? BY_APP : BY_PAGE + STOPPED;
+  (void)pthread_mutex_unlock(&v->lock);
+  return has;
+}
+
+/* Who is shown what he has to be, at a balancer that knows it. */
+static void fix_expected(visit *v, unsigned i) {
+  CURL *curl = connection(&v->balancers[i]);
+  for (unsigned app = 0; app < v->o->apps; app++) {
+    int wanted = NO_ANSWER;
+    bool has = is_held(v, i, app, &wanted);
+    bool shown = has && see(v, curl, &v->balancers[i], app) == wanted;
+    v->expected[i][app] = shown ? wanted : NO_ANSWER;
+  }
+  curl_easy_cleanup(curl);
+}
+
 void phase_begin(visit *v, enum phase phase) {
   bool strict = phase == PHASE_MOVING || phase == PHASE_AWAY;
-  for (unsigned i = 0; strict && i < BALANCERS; i++) {
-    CURL *curl = connection(&v->balancers[i]);
-    for (unsigned app = 0; app < v->o->apps; app++)
-      v->expected[i][app] = see(v, curl, &v->balancers[i], app);
-    curl_easy_cleanup(curl);
-  }
+  for (unsigned i = 0; strict && i < BALANCERS; i++)
+    fix_expected(v, i);
   v->phase_ms[phase_of(v->phase)] += now_ms() - v->begun_ms;
   v->begun_ms = now_ms();
   v->phase = (v->phase / PHASES + 1) * PHASES + phase;
 }
 
-static bool is_held(visit *v, unsigned i, unsigned app, bool *live) {
-  (void)pthread_mutex_lock(&v->lock);
-  bool has = v->held[i][app].next >= v->facts[app].count;
-  *live = strcmp(v->facts[app].state, "live") == 0;
-  (void)pthread_mutex_unlock(&v->lock);
-  return has;
-}
-
 void visit_all(visit *v) {
-  enum { STOPPED = 4 };
   for (unsigned i = 0; i < BALANCERS; i++) {
     CURL *curl = connection(&v->balancers[i]);
     for (unsigned app = 0; app < v->o->apps; app++) {
       int64_t end = now_ms() + REPEAT_MS;
-      bool live = false, has = is_held(v, i, app, &live);
-      int wanted = live ? BY_APP : BY_PAGE + STOPPED, got = NO_ANSWER;
-      if (!has)
+      int wanted = NO_ANSWER, got = NO_ANSWER;
+      if (!is_held(v, i, app, &wanted))
         continue;
       v->checks[V10_LIVE]++;
       while ((got = see(v, curl, &v->balancers[i], app)) != wanted &&
@@ -229,7 +239,8 @@ void visit_all(visit *v) {
         sleep_ms(50);
       if (got != wanted)
         wrong(v, V10_LIVE, "app-%u through %s: E%02d instead of %s", app,
-              v->balancers[i].id, got - BY_PAGE, live ? "its page" : "E04");
+              v->balancers[i].id, got - BY_PAGE,
+              wanted == BY_APP ? "its page" : "E04");
     }
     curl_easy_cleanup(curl);
   }

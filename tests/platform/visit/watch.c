@@ -44,7 +44,8 @@ static void cover(visit *v, balancer *b, unsigned app, const char *rev,
 /* Under the lock; what is wrong is told behind it. */
 static bool goes_back(visit *v, held *h, const char *rev, int64_t gen,
                       unsigned number, char *why, size_t size) {
-  bool back = h->life == number && gen < h->gen && compare(rev, h->rev) <= 0;
+  bool back = h->life == number && gen < h->gen &&
+              (!h->rev[0] || compare(rev, h->rev) <= 0);
   if (h->life == number)
     v->checks[V16_ONWARD]++;
   if (back)
@@ -116,18 +117,38 @@ static void look_at_status(visit *v, balancer *b, const json_t *status,
           b->id, app, (long long)ms);
 }
 
-static void look(visit *v, balancer *b, rest *admin, bool status_too) {
-  json_t *all = NULL, *row;
-  unsigned number = b->life;
+/* What it does not tell of is not there. */
+static void look_for_gone(visit *v, balancer *b, const bool *there) {
+  (void)pthread_mutex_lock(&v->lock);
+  for (unsigned app = 0; app < v->o->apps; app++)
+    if (!there[app])
+      v->held[b->index][app].rev[0] = '\0';
+  (void)pthread_mutex_unlock(&v->lock);
+}
+
+static void look_at_routes(visit *v, balancer *b, const json_t *rows,
+                           unsigned number) {
+  bool there[VISIT_APPS_MOST] = {false};
+  int64_t now = now_ms();
+  const json_t *row;
   size_t i;
+  json_array_foreach(rows, i, row) {
+    int app = app_of(v, json_string_value(json_object_get(row, "app")));
+    look_at_route(v, b, row, number, now);
+    if (app >= 0)
+      there[app] = true;
+  }
+  look_for_gone(v, b, there);
+}
+
+static void look(visit *v, balancer *b, rest *admin, bool status_too) {
+  json_t *all = NULL;
+  unsigned number = b->life;
   if (number % 2 == 0)
     return;
   if (ask(admin, "GET", "/routes?limit=1000", NULL, SLOW_MS, &all) == 200 &&
-      b->life == number) {
-    int64_t now = now_ms();
-    json_array_foreach(json_object_get(all, "routes"), i, row)
-        look_at_route(v, b, row, number, now);
-  }
+      b->life == number)
+    look_at_routes(v, b, json_object_get(all, "routes"), number);
   json_decref(all);
   all = NULL;
   if (status_too && ask(admin, "GET", "/status", NULL, SLOW_MS, &all) == 200 &&
