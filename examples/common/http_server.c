@@ -124,17 +124,13 @@ static void on_drain(uv_timer_t *timer) {
     s->on_drained(s->drained_ctx);
 }
 
-void http_server_drain(http_server *s, int64_t ms, void (*done)(void *ctx),
-                       void *ctx) {
+static void on_grace_over(uv_timer_t *timer) {
+  http_server *s = timer->data;
   http_conn *c, *next;
 
-  if (s->draining || s->closing)
+  if (s->closing)
     return;
-  s->draining = true;
-  s->on_drained = done;
-  s->drained_ctx = ctx;
-  server_unlisten(s);
-  (void)uv_timer_start(&s->drain, on_drain, ms > 0 ? (uint64_t)ms : 0, 0);
+  (void)uv_timer_start(&s->drain, on_drain, (uint64_t)s->drain_ms, 0);
   for (c = s->idle_first; c != NULL; c = next) {
     next = c->idle_next;
     if (c->rest.len != c->rest_at)
@@ -144,6 +140,29 @@ void http_server_drain(http_server *s, int64_t ms, void (*done)(void *ctx),
     else
       conn_linger(c);
   }
+  server_conn_gone(s);
+}
+
+/* What has come by now is read before anything is closed: the loop polls once
+   more. */
+static void on_grace(uv_timer_t *timer) {
+  (void)uv_timer_start(timer, on_grace_over, 1, 0);
+}
+
+void http_server_drain(http_server *s, int64_t ms, void (*done)(void *ctx),
+                       void *ctx) {
+  int64_t grace = ms < SERVER_GRACE_MS ? ms : SERVER_GRACE_MS;
+
+  if (s->draining || s->closing)
+    return;
+  s->draining = true;
+  s->on_drained = done;
+  s->drained_ctx = ctx;
+  server_accept_waiting(s);
+  server_unlisten(s);
+  grace = grace > 0 ? grace : 0;
+  s->drain_ms = ms > grace ? ms - grace : 0;
+  (void)uv_timer_start(&s->drain, on_grace, (uint64_t)grace, 0);
   server_conn_gone(s);
 }
 

@@ -45,9 +45,11 @@ http_server *http_server_open(uv_loop_t *loop, const http_server_config *config,
 /* Where it listens: "127.0.0.1:43210". */
 const char *http_server_address(const http_server *s);
 size_t http_server_connections(const http_server *s);
-/* Takes no new connection, closes idle ones, and the others behind their answer
-   or after ms, whichever is first; then calls done (may be NULL; not called if
-   the server is closed before). The server is still to be closed. */
+/* Takes no new connection but those that wait already; closes idle ones when
+   what is on its way to them has had 100 ms to arrive, and the others behind
+   their answer or after ms, whichever is first; then calls done (may be NULL;
+   not called if the server is closed before). The server is still to be closed.
+ */
 void http_server_drain(http_server *s, int64_t ms, void (*done)(void *ctx),
                        void *ctx);
 /* Ends at once: each open exchange's on_gone is called. The memory goes when

@@ -173,6 +173,13 @@ static void pause_listening(http_server *s) {
   (void)uv_timer_start(&s->pause, listen_again, PAUSE_MS, 0);
 }
 
+static int accept_one(http_server *s, any_address *a) {
+  socklen_t len = (socklen_t)sizeof *a;
+
+  memset(a, 0, sizeof *a);
+  return accept4(s->fd, &a->any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
 static void on_pending(uv_poll_t *poll, int status, int events) {
   http_server *s = poll->data;
 
@@ -183,11 +190,8 @@ static void on_pending(uv_poll_t *poll, int status, int events) {
   }
   for (int i = 0; i < ACCEPTED_AT_ONCE && s->listening; i++) {
     any_address a;
-    socklen_t len = (socklen_t)sizeof a;
-    int fd;
+    int fd = accept_one(s, &a);
 
-    memset(&a, 0, sizeof a);
-    fd = accept4(s->fd, &a.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       take(s, fd, &a);
     } else if (errno == EAGAIN) {
@@ -198,6 +202,19 @@ static void on_pending(uv_poll_t *poll, int status, int events) {
       pause_listening(s);
       return;
     } /* else: it has gone already */
+  }
+}
+
+/* Nobody is refused here: that would call the caller back. */
+void server_accept_waiting(http_server *s) {
+  while (s->listening && s->count < s->config.max_connections) {
+    any_address a;
+    int fd = accept_one(s, &a);
+
+    if (fd >= 0)
+      take(s, fd, &a);
+    else if (errno != ECONNABORTED && errno != EINTR)
+      return;
   }
 }
 

@@ -17,6 +17,7 @@ enum {
   SERVER_DIRECT = 16 * 1024,   /* written without being copied first */
   SERVER_DISCARD = 256 * 1024, /* of a body that nobody asked for */
   SERVER_LINGER_MS = 2000,
+  SERVER_GRACE_MS = 100,  /* of idle connections, when it drains */
   SERVER_EXTRA = 64,      /* connections beyond the limit that get their 503 */
   SERVER_HEADS = 64,      /* heads kept for the next requests */
   SERVER_KEEP = 16 * 1024 /* a larger buffer is not kept over a request */
@@ -111,6 +112,7 @@ struct http_server {
   uv_prepare_t prepare;
   int handles;
   bool listening, draining, drained, closing;
+  int64_t drain_ms; /* what is left of it behind the grace */
   void (*on_drained)(void *ctx);
   void *drained_ctx;
   void (*on_closed)(void *ctx);
@@ -134,6 +136,8 @@ void server_head_give(http_server *s, http_head *head);
 /* http_server_listen.c; 0 or a sentence in error */
 bool server_listen(http_server *s, char *error, size_t error_size);
 void server_unlisten(http_server *s);
+/* Those that the kernel has let in: they would be reset. */
+void server_accept_waiting(http_server *s);
 
 /* http_server_conn.c */
 http_conn *conn_new(http_server *s, int fd, bool tcp, const char *peer);

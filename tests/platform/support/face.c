@@ -101,7 +101,7 @@ static void on_request(http_exchange *x, void *user) {
   http_str target = http_exchange_head(x)->target;
   char from[128], to[128], limit[16];
   json_t *made = NULL;
-  char *text;
+  char *page;
 
   f->asked++;
   parameter(target, "from", from, sizeof from);
@@ -117,9 +117,9 @@ static void on_request(http_exchange *x, void *user) {
   (void)pthread_mutex_unlock(&f->lock);
   if (made == NULL)
     return;
-  text = json_dumps(made, 0);
-  http_exchange_answer(x, 200, NULL, 0, text, strlen(text));
-  free(text);
+  page = json_dumps(made, 0);
+  http_exchange_answer(x, 200, NULL, 0, page, strlen(page));
+  free(page);
   json_decref(made);
 }
 
