@@ -13,7 +13,7 @@ static const struct {
   const char *name, *what;
 } spells[] = {{"muddle", "{\"repeat\":0.5,\"old\":0.4,\"reorder\":0.4}"},
               {"behind", "{\"old\":0.6,\"reorder\":0.6,\"rewind\":6}"},
-              {"backward", "{\"old\":1,\"rewind_all\":true,\"slice\":16,"
+              {"backward", "{\"old\":1,\"rewind_all\":true,\"slice\":64,"
                            "\"slice_ms\":4}"},
               {"rewind", "{\"rewind_all\":true,\"rewind_rows\":2}"},
               {"repeat", "{\"rewind\":4,\"rewind_rows\":1,\"repeat\":0.3}"},

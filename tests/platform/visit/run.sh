@@ -27,10 +27,10 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 #                                       I16 gen goes back in a balancer
 ways() {
   cat <<'TABLE'
-noguard    I5            --drones 13
-feed       I6,I7
-history    I6,I16
-prune      I8,I9
+noguard    I5                 --drones 14
+feed       I6,I7              --no-kills
+history    I6?,I7?,I16        --spell backward
+prune      I6?,I7?,I8,I9
 TABLE
 }
 
