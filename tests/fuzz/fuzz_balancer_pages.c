@@ -67,14 +67,16 @@ static void check_form(http_str accept, const char *words) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  const char *zero = memchr(data, 0, size);
+  const char *zero = size == 0 ? NULL : memchr(data, 0, size);
   size_t len = zero != NULL ? (size_t)(zero - (const char *)data) : size;
   char *accept = malloc(len != 0 ? len : 1), *words = malloc(size - len + 1);
   http_str value = {accept, len};
 
   if (accept != NULL && words != NULL) {
-    memcpy(accept, data, len);
-    memcpy(words, data + len + (zero != NULL), size - len - (zero != NULL));
+    if (len != 0)
+      memcpy(accept, data, len);
+    if (size != 0)
+      memcpy(words, data + len + (zero != NULL), size - len - (zero != NULL));
     words[size - len - (zero != NULL)] = '\0';
     check_form(value, words);
     check_form((http_str){"text/html", 9}, words);
