@@ -121,15 +121,13 @@ static bool start_announcing(follow *f, char *error, size_t size) {
 }
 
 static bool start_following(follow *f, char *error, size_t size) {
-  if (f->config.naive != NULL) {
 #ifdef PLATFORM_HOOKS
-    f->naive = naive_open(f, error, size);
+  bool none;
+
+  f->naive = naive_open(f, &none, error, size);
+  if (!none)
     return f->naive != NULL;
-#else
-    (void)snprintf(error, size, "this program has no naive ways");
-    return false;
 #endif
-  }
   return mirror_open(f, error, size);
 }
 

@@ -36,13 +36,17 @@ typedef struct follow_config {
   const char *addr;     /* where visitors come, for balancer:ID */
   const char *admin;    /* where it is asked */
   const char *boot;     /* of this life */
-  bool announce;        /* keep balancer:ID; a shadow has none */
+  bool announce;        /* keep balancer:ID; a shadow has none. It is written
+                           each minute, and when no tick has come for half of
+                           stale_ms: then only a feed that brings nothing is
+                           stale, and is replaced by another */
   const char *snapshot; /* file, or NULL */
   int64_t snapshot_ms;  /* how often it is saved when something has changed */
   int64_t audit_ms;     /* how often the database is compared with */
   int64_t stale_ms;     /* without proof for so long: stale; 0: 15 s */
   int64_t proof_ms;     /* between two readings that drop a route; 0: 10 s */
-  const char *naive;    /* only with PLATFORM_HOOKS; or NULL */
+  const char *naive;    /* only with PLATFORM_HOOKS: "feed", "history" or
+                           "prune", among others with commas; or NULL */
   table *table;
   metrics *metrics;
   /* After the table has changed. is NULL: gone; was NULL: new. Both are valid

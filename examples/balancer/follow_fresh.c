@@ -18,11 +18,23 @@ static void note_late(follow *f, int64_t at_ms) {
   metric_time(f->m.lag, l->late_ms);
 }
 
-void fresh_came(follow *f, const reading *r, const char *id) {
+static bool is_ours(const follow *f, const reading *r, const char *id) {
   size_t prefix = strlen(BALANCER_PREFIX);
-  bool ours = strncmp(id, BALANCER_PREFIX, prefix) == 0 &&
-              strcmp(id + prefix, f->config.self) == 0 &&
-              strcmp(r->boot, f->config.boot) == 0;
+
+  if (strncmp(id, BALANCER_PREFIX, prefix) != 0 ||
+      strcmp(id + prefix, f->config.self) != 0)
+    return false;
+  if (strcmp(r->boot, f->config.boot) == 0)
+    return true;
+  if (f->config.announce)
+    log_event(LOG_WARN, "follow.same_id", LS("id", f->config.self),
+              LS("why", "another balancer with this id has just written its "
+                        "document; give it another --id"));
+  return false;
+}
+
+void fresh_came(follow *f, const reading *r, const char *id) {
+  bool ours = is_ours(f, r, id);
 
   if (r->at_ms > 0)
     note_late(f, r->at_ms);
@@ -93,11 +105,20 @@ static void suspect(follow *f, int64_t now) {
     f->suspect_ms = SUSPECT_MOST_MS;
 }
 
+static bool is_never_stale(const follow *f) {
+#ifdef PLATFORM_HOOKS
+  return f->naive != NULL && naive_is_never_stale(f->naive);
+#else
+  (void)f;
+  return false;
+#endif
+}
+
 void fresh_step(follow *f) {
   int64_t now = follow_up_ms();
   int64_t since = f->fresh_at_ms >= 0 ? f->fresh_at_ms : f->opened_ms;
   int64_t age = now - since, half = f->config.stale_ms / 2;
-  bool stale = age > f->config.stale_ms && f->naive == NULL;
+  bool stale = age > f->config.stale_ms && !is_never_stale(f);
 
   if (f->announce != NULL && age > half && now - f->asked_ms > half) {
     f->asked_ms = now;

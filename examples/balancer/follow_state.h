@@ -263,10 +263,12 @@ bool status_open(follow *f);
 void status_step(follow *f);
 
 #ifdef PLATFORM_HOOKS
-struct naive *naive_open(follow *f, char *error, size_t size);
+/* *none: no such way was asked for. */
+struct naive *naive_open(follow *f, bool *none, char *error, size_t size);
 void naive_close(struct naive *n);
 void naive_step(struct naive *n);
 const char *naive_feed(const struct naive *n);
+bool naive_is_never_stale(const struct naive *n);
 #endif
 
 #endif

@@ -95,11 +95,11 @@ static bool is_news(const naive *n, const char *id, changefeed_str rev) {
 
 /* What cannot be read changes nothing. */
 static void apply(naive *n, changefeed_str id, changefeed_str rev,
-                  changefeed_str doc) {
+                  changefeed_str doc, bool by_feed) {
   reading r;
 
   value_read(id, rev, doc, &r);
-  if (r.is_tick)
+  if (by_feed)
     fresh_came(n->f, &r, id.data);
   if (r.result == READ_GOOD && is_news(n, id.data, rev))
     put(n, id.data, r.value);
@@ -153,7 +153,7 @@ static void apply_row(naive *n, const json_t *row, json_t *seen) {
   content = json_dumps(doc, JSON_COMPACT);
   if (content != NULL)
     apply(n, string_of(id), string_of(rev),
-          (changefeed_str){content, strlen(content)});
+          (changefeed_str){content, strlen(content)}, false);
   free(content);
   (void)json_object_set_new(seen, json_string_value(id), json_true());
 }
@@ -248,7 +248,7 @@ static int on_change(changefeed *feed, const changefeed_change *c, void *user) {
   if (strlen(c->id.data) != c->id.len || c->rev_count == 0)
     return CHANGEFEED_CONTINUE;
   if ((c->flags & CHANGEFEED_DELETED) == 0)
-    apply(n, c->id, c->revs[0], c->doc);
+    apply(n, c->id, c->revs[0], c->doc, true);
   else if (is_news(n, c->id.data, c->revs[0]))
     drop(n, c->id.data);
   return CHANGEFEED_CONTINUE;
@@ -318,28 +318,51 @@ void naive_step(naive *n) {
 
 /* ---- opening ---- */
 
+bool naive_is_never_stale(const naive *n) { return n->way == WAY_FEED; }
+
+/* The list may have the data plane's ways, too. false: with an unknown one. */
+static bool read_ways(const char *list, enum way *way) {
+  *way = WAYS;
+  for (size_t len; *list != '\0'; list += len + (list[len] == ',')) {
+    size_t i = 0;
+
+    len = strcspn(list, ",");
+    while (i < WAYS && (strlen(way_names[i]) != len ||
+                        strncmp(way_names[i], list, len) != 0))
+      i++;
+    if (i < WAYS)
+      *way = (enum way)i;
+    else if (len != strlen("noguard") || strncmp(list, "noguard", len) != 0)
+      return false;
+  }
+  return true;
+}
+
 const char *naive_feed(const naive *n) {
   return n->feed != NULL ? changefeed_state_name(changefeed_get_state(n->feed))
                          : "away";
 }
 
-naive *naive_open(follow *f, char *error, size_t size) {
-  naive *n = calloc(1, sizeof *n);
-  size_t way = 0;
+naive *naive_open(follow *f, bool *none, char *error, size_t size) {
+  enum way way;
+  naive *n;
 
-  (void)snprintf(error, size, "no memory");
-  if (n == NULL)
+  *none = f->config.naive == NULL;
+  if (*none)
     return NULL;
-  while (way < WAYS && strcmp(way_names[way], f->config.naive) != 0)
-    way++;
-  if (way == WAYS) {
-    (void)snprintf(error, size, "there is no naive way \"%.40s\"",
+  if (!read_ways(f->config.naive, &way)) {
+    (void)snprintf(error, size, "there is no naive way \"%.60s\"",
                    f->config.naive);
-    free(n);
+    return NULL;
+  }
+  *none = way == WAYS;
+  n = *none ? NULL : calloc(1, sizeof *n);
+  if (n == NULL) {
+    (void)snprintf(error, size, "no memory");
     return NULL;
   }
   n->f = f;
-  n->way = (enum way)way;
+  n->way = way;
   n->h = holding_new(f);
   if (n->h == NULL || !open_feed(n, error, size)) {
     naive_close(n);

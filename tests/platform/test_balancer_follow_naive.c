@@ -37,17 +37,18 @@ static void read_admin(program *p, const char *file) {
 static void program_start(program *p, follow_world *w, const char *way) {
   const char *dir = getenv("CFT_PLATFORM");
   char path[256], file[128];
-  const char *args[] = {path,          "--couch",     w->url,        "--id",
-                        "b",           "--listen",    "127.0.0.1:0", "--admin",
-                        "127.0.0.1:0", "--port-file", file,          "--naive",
-                        way,           NULL};
+  const char *args[] = {
+      path,          "--couch",     w->url,        "--id",
+      "b",           "--listen",    "127.0.0.1:0", "--admin",
+      "127.0.0.1:0", "--port-file", file,          "--stale-time",
+      "2s",          "--naive",     way,           NULL};
 
   ck_assert_msg(dir != NULL, "CFT_PLATFORM is the directory of the programs");
   (void)snprintf(path, sizeof path, "%s/balancer%s", dir,
                  way != NULL ? "_hooked" : "");
   (void)snprintf(file, sizeof file, "%s/ports", w->dir);
   if (way == NULL)
-    args[11] = NULL;
+    args[13] = NULL;
   p->world = w;
   p->proc = cft_proc_start(args, NULL);
   ck_assert_ptr_nonnull(p->proc);
@@ -169,11 +170,44 @@ static bool prunes_by_an_error(const char *way) {
   return lost;
 }
 
+/* A feed that beats and brings nothing, while ticks are written. */
+static bool is_told_stale(const char *way) {
+  follow_world w;
+  program p;
+  char url[256], *body = NULL;
+  bool stale = false;
+
+  follow_world_open(&w);
+  cft_couchsim_rule(
+      w.sim, "%s",
+      "{\"kind\":\"changes\",\"feed\":\"continuous\",\"times\":-1,"
+      "\"do\":{\"stall_rows\":1,\"stall_beats\":true}}");
+  program_start(&p, &w, way);
+  (void)snprintf(url, sizeof url, "%s/status", p.admin);
+  for (int i = 0; i < 50 && !stale; i++) {
+    follow_tick(&w);
+    follow_world_for(&w, 100);
+    ck_assert_int_eq(cft_http("GET", url, NULL, &body), 200);
+    stale = strstr(body, "\"stale\":true") != NULL;
+    free(body);
+  }
+  program_stop(&p);
+  follow_world_close(&w);
+  return stale;
+}
+
 START_TEST(test_naive_feed_loses_what_came_between_connects) {
   ck_assert(!loses_between_connects(NULL));
   ck_assert(loses_between_connects("feed"));
   ck_assert(!loses_between_connects("history"));
   ck_assert(!loses_between_connects("prune"));
+}
+END_TEST
+
+START_TEST(test_naive_feed_is_never_stale) {
+  ck_assert(is_told_stale(NULL));
+  ck_assert(!is_told_stale("feed"));
+  ck_assert(is_told_stale("prune"));
 }
 END_TEST
 
@@ -198,6 +232,7 @@ int main(void) {
   TCase *c = tcase_create("naive");
 
   tcase_add_test(c, test_naive_feed_loses_what_came_between_connects);
+  tcase_add_test(c, test_naive_feed_is_never_stale);
   tcase_add_test(c, test_naive_history_believes_the_last_row);
   tcase_add_test(c, test_naive_prune_believes_any_list);
   suite_add_tcase(suite, c);
