@@ -16,7 +16,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
   exit 77
 }
 work=$(mktemp -d) || exit 1
-TMPDIR=$work "$here/visit/run.sh" --naive noguard prune
+TMPDIR=$work "$here/visit/run.sh" --naive noguard prune \
+  --apps 10 --drones 12 --trouble-ms 6000 --stale-ms 2000 --away-ms 2000
 status=$?
 if [ $status = 0 ]; then
   rm -rf "$work"

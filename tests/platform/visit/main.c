@@ -72,7 +72,6 @@ static void phases(visit *v, threads *t) {
     }
   }
   end_visits(v, t);
-  watch_judge(v);
 }
 
 static visit *visit_new(const visit_options *o, const options *ko,
@@ -123,6 +122,7 @@ static unsigned one_run(const visit_options *o, const options *ko,
   }
   phases(v, &t);
   end_looking(v, &t);
+  watch_judge(v);
   balancers_end(v);
   world_close(&v->k);
   for (unsigned law = 0; law < VISIT_LAWS; law++)

@@ -3,7 +3,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 static const char *const names[VISIT_LAWS] = {"I5", "I6",  "I7",  "I8",
                                               "I9", "I10", "I13", "I16"};
@@ -41,15 +40,11 @@ static void print_phase(const visit *v, const char *name, enum phase phase) {
   printf("\n");
 }
 
-static int compare_ms(const void *a, const void *b) {
-  return *(const int *)a - *(const int *)b;
-}
-
+/* They are in order since they were judged. */
 static void print_latencies(const visit *v) {
   size_t n = v->latency_count;
   if (n == 0)
     return;
-  qsort(v->latencies, n, sizeof *v->latencies, compare_ms);
   printf("     %zu changes while all was well: p50 %d ms, p99 %d ms, most %d "
          "ms\n",
          n, v->latencies[n / 2], v->latencies[(n * 99 - 1) / 100],

@@ -94,9 +94,29 @@ void trouble(visit *v) {
 
 /* ---- the database away ---- */
 
-static void all_nodes(visit *v, bool up) {
+enum { REFUSES, FAILS, HANGS, MANNERS };
+
+/* Its nodes refuse, or answer everything with an error, or not at all. */
+static void database_leaves(visit *v, unsigned manner) {
+  static const char *const rules[MANNERS] = {NULL, "{\"do\":{\"status\":500}}",
+                                             "{\"do\":{\"then\":\"silence\"}}"};
+  if (rules[manner]) {
+    for (unsigned i = 0; i < BALANCERS; i++)
+      balancer_ill(&v->balancers[i]);
+    tell_couch(&v->k, "POST", "/rules", json_loads(rules[manner], 0, NULL));
+    tell_couch(&v->k, "POST", "/close", json_object());
+  }
+  for (unsigned node = 0; !rules[manner] && node < VISIT_NODES; node++)
+    node_up(v, node, false);
+}
+
+static void database_returns(visit *v, unsigned manner) {
+  if (manner != REFUSES) {
+    couch_faults(&v->k, false);
+    tell_couch(&v->k, "POST", "/close", json_object());
+  }
   for (unsigned node = 0; node < VISIT_NODES; node++)
-    node_up(v, node, up);
+    node_up(v, node, true);
 }
 
 /* One balancer dies while there is no database, one is restarted in order; and
@@ -105,8 +125,9 @@ void away(visit *v) {
   unsigned first = dice_below(&v->dice, BALANCERS);
   unsigned second = (first + 1) % BALANCERS, third = (first + 2) % BALANCERS;
   int64_t end = now_ms() + v->o->away_ms;
+  unsigned manner = dice_below(&v->dice, MANNERS);
   v->nodes_away += VISIT_NODES;
-  all_nodes(v, false);
+  database_leaves(v, manner);
   sleep_ms(v->o->away_ms / 4);
   if (v->o->kills) {
     again(v, first, SIGKILL);
@@ -114,10 +135,9 @@ void away(visit *v) {
   }
   while (now_ms() < end)
     sleep_ms(10);
-  if (v->o->faults)
-    disturb_empty(v, third);
-  all_nodes(v, true);
+  database_returns(v, manner);
   if (v->o->faults) {
+    disturb_empty(v, third);
     if (v->o->kills)
       again(v, third, SIGKILL);
     sleep_ms(v->o->away_ms / 4);
