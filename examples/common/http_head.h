@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { HTTP_FIELDS = 100, HTTP_HEAD_MOST = 16 * 1024 };
 
@@ -69,8 +70,15 @@ int http_head_response(http_head *head, const char *data, size_t len,
 
 /* The first field of that name, or NULL; case is ignored. */
 const http_field *http_head_find(const http_head *head, const char *name);
-bool http_str_is(http_str s, const char *word);   /* case ignored */
-bool http_str_same(http_str s, const char *word); /* case counts */
+/* Case is ignored by the first two, and counts for the third. The words stand
+   in the source, so that their length, compared here, decides most of it. */
+bool http_str_equal(http_str a, http_str b);
+static inline bool http_str_is(http_str s, const char *word) {
+  return s.len == strlen(word) && http_str_equal(s, (http_str){word, s.len});
+}
+static inline bool http_str_same(http_str s, const char *word) {
+  return s.len == strlen(word) && memcmp(s.data, word, s.len) == 0;
+}
 /* Whether a comma separated list in any field of that name holds the word. */
 bool http_head_lists(const http_head *head, const char *name, const char *word);
 /* Connection and what it names, Close, Keep-Alive, Proxy-*, TE, Trailer,

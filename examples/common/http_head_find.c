@@ -11,24 +11,10 @@ bool http_str_equal(http_str a, http_str b) {
   if (a.len != b.len)
     return false;
   for (size_t i = 0; i < a.len; i++) {
-    if (lower(a.data[i]) != lower(b.data[i]))
+    if (a.data[i] != b.data[i] && lower(a.data[i]) != lower(b.data[i]))
       return false;
   }
   return true;
-}
-
-bool http_str_is(http_str s, const char *word) {
-  size_t i;
-
-  for (i = 0; i < s.len; i++) {
-    if (word[i] == '\0' || lower(s.data[i]) != lower(word[i]))
-      return false;
-  }
-  return word[i] == '\0';
-}
-
-bool http_str_same(http_str s, const char *word) {
-  return strlen(word) == s.len && memcmp(s.data, word, s.len) == 0;
 }
 
 const http_field *http_head_find(const http_head *head, const char *name) {

@@ -23,11 +23,12 @@ static bool same_letters(const char *a, const char *b, size_t len) {
   return true;
 }
 
-static bool same_name(http_str a, http_str b) {
+static inline bool same_name(http_str a, http_str b) {
   return a.len == b.len && same_letters(a.data, b.data, a.len);
 }
 
-static bool is_set(const http_field *fields, size_t count, http_str name) {
+static inline bool is_set(const http_field *fields, size_t count,
+                          http_str name) {
   size_t i;
 
   for (i = 0; i < count; i++)
@@ -36,7 +37,8 @@ static bool is_set(const http_field *fields, size_t count, http_str name) {
   return false;
 }
 
-static bool is_set_text(const http_proxy_rules *rules, const char *name) {
+static inline bool is_set_text(const http_proxy_rules *rules,
+                               const char *name) {
   http_str s = {name, strlen(name)};
 
   return is_set(rules->request, rules->request_count, s);

@@ -3,7 +3,7 @@
  * things, what is accepted and as what; and that it does not matter in what
  * pieces the bytes come.
  */
-#include "common/http_head.h"
+#include "common/http_head_int.h"
 
 #include "support/unit.h"
 #include <string.h>
@@ -451,6 +451,32 @@ START_TEST(test_head_is_written_as_it_reads) {
 }
 END_TEST
 
+/* RFC 9110, 5.5: visible, blank, tab, and what is beyond ASCII. */
+static size_t span_by_bytes(const unsigned char *at, size_t len) {
+  size_t i = 0;
+
+  while (i < len && (at[i] == '\t' || (at[i] >= ' ' && at[i] != 0x7f)))
+    i++;
+  return i;
+}
+
+START_TEST(test_head_values_end_at_the_first_byte_that_is_none) {
+  static const unsigned char around[] = {'a',  '\t', ' ', 0x80,
+                                         0xff, 0x7e, 0x1f};
+  unsigned char bytes[24];
+
+  for (size_t k = 0; k < sizeof around; k++)
+    for (size_t len = 1; len <= sizeof bytes; len++)
+      for (size_t at = 0; at < len; at++)
+        for (int c = 0; c < 256; c++) {
+          memset(bytes, around[k], sizeof bytes);
+          bytes[at] = (unsigned char)c;
+          ck_assert_uint_eq(http_value_span((const char *)bytes, len),
+                            span_by_bytes(bytes, len));
+        }
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("http_head");
   TCase *tc = tcase_create("head");
@@ -464,6 +490,7 @@ int main(void) {
   tcase_add_test(tc, test_head_fields_of_the_connection_are_known);
   tcase_add_test(tc, test_head_limits_hold);
   tcase_add_test(tc, test_head_is_written_as_it_reads);
+  tcase_add_test(tc, test_head_values_end_at_the_first_byte_that_is_none);
   suite_add_tcase(suite, tc);
   return cft_run(suite);
 }
