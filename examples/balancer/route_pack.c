@@ -25,7 +25,7 @@ static bool shorten(const char *addr, unsigned char kind,
   size_t skip = kind == ROUTE_ADDR6 ? 1 : 0, len;
   unsigned long port;
 
-  if (colon == NULL || (addr[0] == '[') != (kind == ROUTE_ADDR6))
+  if (colon == NULL)
     return false;
   len = (size_t)(colon - addr);
   if (len < 2 * skip)
@@ -44,13 +44,14 @@ static bool shorten(const char *addr, unsigned char kind,
 static void add_addr(text *out, const char *addr) {
   unsigned char bytes[16 + 2];
 
-  for (unsigned char kind = ROUTE_ADDR4; kind <= ROUTE_ADDR6; kind++)
-    if (shorten(addr, kind, bytes)) {
-      add_byte(out, kind);
-      text_add(out, bytes, route_addr_size(kind));
-      return;
-    }
-  add_short(out, addr);
+  unsigned char kind = addr[0] == '[' ? ROUTE_ADDR6 : ROUTE_ADDR4;
+
+  if (shorten(addr, kind, bytes)) {
+    add_byte(out, kind);
+    text_add(out, bytes, route_addr_size(kind));
+  } else {
+    add_short(out, addr);
+  }
 }
 
 static unsigned digit(char c) {

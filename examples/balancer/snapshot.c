@@ -1,8 +1,12 @@
 /* A snapshot in memory: made, and looked up; see snapshot.h. */
 #include "balancer/snapshot_int.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define PREFIX "route:"
+enum { PREFIX_LEN = sizeof PREFIX - 1 };
 
 snapshot *snapshot_new(void) { return calloc(1, sizeof(snapshot)); }
 
@@ -87,9 +91,14 @@ void snapshot_at(const snapshot *s, size_t i, snapshot_entry *out) {
   out->rev = at + route_size(out->route) + 1;
 }
 
-static void id_of(const route *r, char out[sizeof "route:" + NAME_MOST]) {
-  memcpy(out, "route:", 6);
-  route_app(r, out + 6);
+/* As its document has it. */
+typedef struct route_id {
+  char text[PREFIX_LEN + NAME_MOST + 1];
+} route_id;
+
+static void id_of(const route *r, route_id *out) {
+  (void)strcpy(out->text, PREFIX);
+  route_app(r, out->text + PREFIX_LEN);
 }
 
 /* The first entry whose id is not below that. */
@@ -98,12 +107,12 @@ static size_t first_from(const snapshot *s, const char *id) {
 
   while (low < high) {
     size_t middle = low + (high - low) / 2;
-    char own[sizeof "route:" + NAME_MOST];
     snapshot_entry e;
+    route_id own;
 
     snapshot_at(s, middle, &e);
-    id_of(e.route, own);
-    if (strcmp(own, id) < 0)
+    id_of(e.route, &own);
+    if (strcmp(own.text, id) < 0)
       low = middle + 1;
     else
       high = middle;
@@ -112,26 +121,25 @@ static size_t first_from(const snapshot *s, const char *id) {
 }
 
 bool snapshot_find(const snapshot *s, const char *app, snapshot_entry *out) {
-  char id[sizeof "route:" + NAME_MOST], own[NAME_MOST + 1];
-  size_t len = strlen(app), i;
+  route_id id, own;
+  size_t i;
 
-  if (len > NAME_MOST)
+  if (strlen(app) > NAME_MOST)
     return false;
-  memcpy(id, "route:", 6);
-  memcpy(id + 6, app, len + 1);
-  i = first_from(s, id);
+  (void)snprintf(id.text, sizeof id.text, PREFIX "%s", app);
+  i = first_from(s, id.text);
   if (i == s->count)
     return false;
   snapshot_at(s, i, out);
-  route_app(out->route, own);
-  return strcmp(own, app) == 0;
+  id_of(out->route, &own);
+  return strcmp(own.text, id.text) == 0;
 }
 
 void snapshot_digest(const snapshot *s, const char *from, const char *to,
                      changefeed_digest *digest, uint64_t *count) {
   size_t i = from != NULL ? first_from(s, from) : 0;
   size_t end = to != NULL ? first_from(s, to) : s->count;
-  char id[sizeof "route:" + NAME_MOST];
+  route_id id;
 
   memset(digest, 0, sizeof *digest);
   *count = i < end ? end - i : 0;
@@ -139,7 +147,8 @@ void snapshot_digest(const snapshot *s, const char *from, const char *to,
     snapshot_entry e;
 
     snapshot_at(s, i, &e);
-    id_of(e.route, id);
-    (void)changefeed_digest_add(digest, id, strlen(id), e.rev, strlen(e.rev));
+    id_of(e.route, &id);
+    (void)changefeed_digest_add(digest, id.text, strlen(id.text), e.rev,
+                                strlen(e.rev));
   }
 }

@@ -8,9 +8,10 @@
 
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
-enum { RECLAIM_EVERY = 32, LEAST_ROOM = 64 };
+enum { RECLAIM_EVERY = 32, LEAST_ROOM = 64, ROOM_KEPT = 4096 };
 
 static const table_notice nothing;
 
@@ -65,12 +66,18 @@ void table_reclaim(table *t) {
   oldest = oldest_epoch(t);
   while (t->count != 0 && t->waiting[t->first].epoch <= oldest)
     free_first(t);
+  /* After another set of all. */
+  if (t->count == 0 && t->room > ROOM_KEPT) {
+    free(t->waiting);
+    t->waiting = NULL;
+    t->first = t->room = 0;
+  }
 }
 
 size_t table_waiting(const table *t) { return t->count; }
 
 static bool make_room(table *t) {
-  size_t room = t->room != 0 ? 2 * t->room : LEAST_ROOM;
+  size_t room = t->room != 0 ? 2 * t->room : LEAST_ROOM, behind;
   retired *waiting;
 
   if (t->count < t->room)
@@ -78,8 +85,11 @@ static bool make_room(table *t) {
   waiting = malloc(room * sizeof *waiting);
   if (waiting == NULL)
     return false;
-  for (size_t i = 0; i < t->count; i++)
-    waiting[i] = t->waiting[(t->first + i) % t->room];
+  behind = t->room - t->first; /* of a full ring, from the first to its end */
+  if (t->room != 0) {
+    memcpy(waiting, t->waiting + t->first, behind * sizeof *waiting);
+    memcpy(waiting + behind, t->waiting, t->first * sizeof *waiting);
+  }
   free(t->waiting);
   t->waiting = waiting;
   t->first = 0;
