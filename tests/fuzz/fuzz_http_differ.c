@@ -231,6 +231,19 @@ static bool may_follow(const http_head *h) {
   return h->keep_alive && http_head_find(h, "proxy-connection") == NULL;
 }
 
+/* It takes a name that only begins so for the coding, and misses its value. */
+static bool is_mistaken(const http_head *h, const theirs *t) {
+  static const char coding[] = "transfer-encoding";
+  const size_t len = sizeof coding - 1;
+
+  for (size_t i = 0; i < h->count; i++)
+    if (h->fields[i].name.len > len &&
+        http_str_is((http_str){h->fields[i].name.data, len}, coding))
+      return t->error == HPE_INVALID_TRANSFER_ENCODING ||
+             t->error == HPE_UNEXPECTED_CONTENT_LENGTH;
+  return false;
+}
+
 static void same(const ours *o, const theirs *t) {
   const http_head *h = &o->head;
 
@@ -238,6 +251,8 @@ static void same(const ours *o, const theirs *t) {
     CFT_FUZZ_CHECK(t->error == HPE_INVALID_METHOD);
     return;
   }
+  if (is_mistaken(h, t))
+    return;
   CFT_FUZZ_CHECK(t->headers);
   same_head(h, t);
   CFT_FUZZ_CHECK(t->complete == o->whole);

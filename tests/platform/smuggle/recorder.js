@@ -7,8 +7,9 @@ const net = require('net');
 const message = require('./message.js');
 
 class Recorder {
-  constructor() {
+  constructor(big = 0) {
     this.count = 0;
+    this.big = Buffer.alloc(big, 'b'); // what /big is answered with
     this.script = null; // {bytes, slice, close}: instead of the next answer
     this.conns = [];
     this.open = new Set();
@@ -112,11 +113,14 @@ class Recorder {
           `\r\nConnection: Upgrade\r\nX-Drone-Claim: ${claim}\r\n\r\n`);
       return;
     }
-    const body = `${++this.count}\n`;
+    const body = r.target === '/big' ? this.big : Buffer.from(`${++this.count}\n`);
     c.busy = false;
+    c.socket.cork(); // one packet for both
     c.socket.write(`HTTP/1.1 200 OK\r\nX-Drone-Claim: ${claim}\r\n` +
-        `X-Asked: ${what}\r\nContent-Length: ${body.length}\r\n\r\n` +
-        (r.method === 'HEAD' ? '' : body));
+        `X-Asked: ${what}\r\nContent-Length: ${body.length}\r\n\r\n`);
+    if (r.method !== 'HEAD')
+      c.socket.write(body);
+    c.socket.uncork();
   }
 
   async play(c, script) {

@@ -8,7 +8,7 @@
 // With haproxy nothing fails but what both pass on with another meaning; all
 // that differs is printed.
 'use strict';
-const {read, HOST} = require('./table.js');
+const {read, HOST, CLAIM} = require('./table.js');
 const {Recorder} = require('./recorder.js');
 const {talk} = require('./client.js');
 const message = require('./message.js');
@@ -50,7 +50,7 @@ function hygiene(r, wanted) {
       faults.push(`${name} is there more than once`);
   if (names.some(n => n.startsWith('x-drone-') && n !== 'x-drone-claim'))
     faults.push('a field of ours from the client');
-  if (message.all(r.fields, 'x-drone-claim').join() !== 'app/claim')
+  if (message.all(r.fields, 'x-drone-claim').join() !== CLAIM)
     faults.push('not our claim');
   for (const name of ['keep-alive', 'te', 'trailer', 'proxy-connection',
                       'http2-settings'])

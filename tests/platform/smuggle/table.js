@@ -6,7 +6,7 @@
 //
 // BYTES is parts between bars: "|" is CR LF, "||" CR LF CR LF; blanks around a
 // part are not sent. Within parts: \r \n \t \s (a blank) \0 \xHH \\ \|,
-// {N*TEXT} repeats, and $host $get $post $chunked $last are what MACROS says.
+// {N*TEXT} repeats, and $host, $get and others are what MACROS says.
 // A line may be gone on with by one that is indented more; blanks at the joint
 // are one blank.
 //
@@ -29,7 +29,7 @@
 const fs = require('fs');
 const path = require('path');
 
-const HOST = 'a.example';
+const HOST = 'a.example', CLAIM = 'app/0123456789abcdef0123456789abcdef';
 const MACROS = {
   host: 'Host: ' + HOST,
   get: `GET / HTTP/1.1\r\nHost: ${HOST}`,
@@ -37,7 +37,8 @@ const MACROS = {
   chunked: 'Transfer-Encoding: chunked',
   last: '0\r\n\r\n',
   close: '$close', // of an answer: the server closes behind it
-  ok: 'HTTP/1.1 200 OK\r\nX-Drone-Claim: app/claim'
+  claim: CLAIM,
+  ok: `HTTP/1.1 200 OK\r\nX-Drone-Claim: ${CLAIM}`
 };
 const LETTERS = {r: '\r', n: '\n', t: '\t', s: ' ', 0: '\0'};
 
@@ -134,4 +135,4 @@ function read(file) {
   return cases;
 }
 
-module.exports = {read, HOST};
+module.exports = {read, HOST, CLAIM};
