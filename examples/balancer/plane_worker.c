@@ -120,6 +120,9 @@ static bool open_handles(plane_worker *w, char *error, size_t size) {
 
 bool worker_open(plane_worker *w, plane *p, unsigned number,
                  const char *address, char *error, size_t size) {
+  /* Of one drone as many as a busy app needs at once; a guard that has too many
+     closes idle ones itself. */
+  static const http_pool_config pool = {.max_idle = 64, .max_idle_all = 4096};
   char random[CLAIM_LEN + 1];
 
   w->plane = p;
@@ -131,7 +134,7 @@ bool worker_open(plane_worker *w, plane *p, unsigned number,
   memcpy(w->prefix, random, sizeof w->prefix - 1);
   if (!busy_open(&w->apps) || !busy_open(&w->claims))
     return failed(error, size, "no memory for a worker");
-  w->pool = http_pool_new(&w->loop, NULL);
+  w->pool = http_pool_new(&w->loop, &pool);
   if (w->pool == NULL)
     return failed(error, size, "no memory for connections to drones");
   return open_server(w, address, error, size);

@@ -187,7 +187,7 @@ END_TEST
 /* ---- the echo ---- */
 
 static const char *const misrouted[] = {
-    "/none", "/other", "/shorter",  "/empty",     "/twice",
+    "/none", "/other", "/case",     "/shorter",   "/empty",      "/twice",
     "/two",  "/twin",  "/none-101", "/none-hint", "/misdirected"};
 
 START_TEST(test_plane_nothing_is_shown_without_the_echo) {

@@ -521,12 +521,19 @@ static char *log_of(one *o, bool wanted) {
   (void)unlink(path);
   log_open("test", LOG_INFO);
   ck_assert_int_ge(dup2(file, STDERR_FILENO), 0);
-  begin(o, (engine_config){.threads = 1, .access_log = wanted}, NULL);
+  begin(o, (engine_config){.threads = 1, .access_log = wanted, .max_body = 4},
+        NULL);
   ask(&o->c, "GET",
       "GET /p%20q?token=s3cret HTTP/1.1\r\nHost: A.example:80\r\n"
       "X-Request-Id: id-1\r\nCookie: s3cret\r\n\r\n",
       200, o->claim);
   ask(&o->c, "GET", "GET /none HTTP/1.1\r\nHost: a.example\r\n\r\n", 503, NULL);
+  ask(&o->c, "POST",
+      "POST /big HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked"
+      "\r\n\r\n5\r\nabcde\r\n",
+      413, NULL);
+  cft_client_close(&o->c);
+  visitor(&o->w, &o->c);
   ask(&o->c, "GET", "GET / \r\nHost: a.example\r\n\r\n", 400, NULL);
   finish(o);
   ck_assert_int_ge(dup2(before, STDERR_FILENO), 0);
@@ -554,6 +561,11 @@ START_TEST(test_plane_writes_an_access_log) {
                  o.g.addr);
   ck_assert_msg(strstr(lines, to) != NULL, "%s", lines);
   ck_assert_ptr_nonnull(strstr(lines, " path=/none status=503 page=E06 "));
+  /* One line, though the drone had begun with it. */
+  ck_assert_ptr_nonnull(strstr(lines, " path=/big status=413 page=E21 "));
+  (void)snprintf(to, sizeof to, " app=a to=%s drone=client again=0\n",
+                 o.g.addr);
+  ck_assert_msg(strstr(lines, to) != NULL, "%s", lines);
   ck_assert_ptr_nonnull(strstr(lines, "method=- host=- path=- status=400 "
                                       "page=E20 "));
   ck_assert_ptr_nonnull(strstr(lines, " app=- to=- drone=- again=0\n"));

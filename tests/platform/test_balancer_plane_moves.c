@@ -150,6 +150,28 @@ START_TEST(test_plane_a_request_is_passed_on_twice_at_most) {
 }
 END_TEST
 
+/* Two targets that both refuse: each is asked once. */
+START_TEST(test_plane_two_targets_that_refuse_are_asked_once_each) {
+  route_doc doc = doc_of("a", "a.example", ROUTE_LIVE);
+  char *body;
+  move m;
+
+  begin(&m, NOT_HERE, CFT_KEEP);
+  atomic_store(&m.moved, true);
+  guard_hold(&m.now, "b/1");
+  doc_to(&doc, m.old.addr, m.was);
+  doc_to(&doc, m.now.addr, m.is);
+  world_put(&m.w, 0, &doc);
+  body = front_ask(&m.c, "GET", GET_A);
+  ck_assert_ptr_nonnull(body);
+  ck_assert_msg(front_has(m.c.data, "X-Balancer-Error: E06"), "%s", m.c.data);
+  ck_assert_uint_eq(cft_peer_count(m.old.peer, CFT_ANY), 1);
+  ck_assert_uint_eq(cft_peer_count(m.now.peer, CFT_ANY), 1);
+  free(body);
+  finish(&m);
+}
+END_TEST
+
 /* What the table says by then is truer than that nobody was there. */
 START_TEST(test_plane_a_request_that_reached_nobody_gets_the_page_of_now) {
   route_doc doc = doc_of("a", "a.example", ROUTE_STOPPED);
@@ -453,6 +475,7 @@ int main(void) {
                       test_plane_a_request_that_reached_nobody_follows_the_app,
                       0, (int)(sizeof tries / sizeof *tries));
   tcase_add_test(tc, test_plane_a_request_is_passed_on_twice_at_most);
+  tcase_add_test(tc, test_plane_two_targets_that_refuse_are_asked_once_each);
   tcase_add_test(tc,
                  test_plane_a_request_that_reached_nobody_gets_the_page_of_now);
   tcase_add_test(tc, test_plane_the_other_target_is_asked);

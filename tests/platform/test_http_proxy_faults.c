@@ -342,6 +342,29 @@ START_TEST(test_proxy_a_failure_may_be_answered_later) {
 }
 END_TEST
 
+/* The server behind is not to blame for a body that does not come. */
+START_TEST(test_proxy_a_slow_body_is_the_clients_fault) {
+  static const cft_step step = {.send = OK};
+  front_config config = {.idle_ms = 400,
+                         .rules = {.idle_ms = 50, .head_ms = 50}};
+  cft_peer *behind = front_behind(&config, &step, 1);
+  char *body;
+  run r;
+
+  begin(&r, &config);
+  body = front_ask(&r.c, "PUT",
+                   "PUT / HTTP/1.1\r\nHost: a\r\n"
+                   "Content-Length: 6\r\n\r\nbeg");
+  ck_assert_ptr_nonnull(body);
+  ck_assert_msg(front_status(r.c.data) == 408, "%s", r.c.data);
+  ck_assert(front_wait(r.f, HTTP_PROXY_CLIENT, 1));
+  ck_assert(cft_peer_wait_open(behind, 0, 20000));
+  free(body);
+  finish(&r);
+  cft_peer_free(behind);
+}
+END_TEST
+
 #define COUNT(list) (int)(sizeof(list) / sizeof *(list))
 
 int main(void) {
@@ -358,6 +381,7 @@ int main(void) {
   tcase_add_loop_test(tc, test_proxy_bytes_beyond_the_answer_are_nobodys, 0,
                       COUNT(beyond));
   tcase_add_test(tc, test_proxy_a_failure_may_be_answered_later);
+  tcase_add_test(tc, test_proxy_a_slow_body_is_the_clients_fault);
   suite_add_tcase(suite, tc);
   return cft_run(suite);
 }

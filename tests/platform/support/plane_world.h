@@ -47,6 +47,10 @@ typedef struct guard_answer {
 static const guard_answer guard_answers[] = {
     {"/none", "HTTP/1.1 200 OK\r\n" SECRET, CFT_KEEP},
     {"/other", "HTTP/1.1 200 OK\r\nX-Drone-Claim: @0\r\n" SECRET, CFT_KEEP},
+    {"/case",
+     "HTTP/1.1 200 OK\r\nX-Drone-Claim: "
+     "A/00000000000000000000000000000001\r\n" SECRET,
+     CFT_KEEP},
     {"/shorter", "HTTP/1.1 200 OK\r\nX-Drone-Claim: a\r\n" SECRET, CFT_KEEP},
     {"/empty", "HTTP/1.1 200 OK\r\nX-Drone-Claim:\r\n" SECRET, CFT_KEEP},
     {"/twice", "HTTP/1.1 200 OK\r\n" CLAIM CLAIM SECRET, CFT_KEEP},
