@@ -42,18 +42,16 @@ static uint64_t grown(uint64_t from, uint64_t to) {
 }
 
 void admin_rates(const admin *a, double *requests, double *errors) {
-  const admin_sample *last, *first = NULL;
+  const admin_sample *last, *first;
   double seconds;
 
   *requests = *errors = 0;
   if (a->sample_count < 2)
     return;
-  last = sample_at(a, a->sample_count - 1);
-  for (size_t i = a->sample_count - 1; i-- > 0;) {
+  first = last = sample_at(a, a->sample_count - 1);
+  for (size_t i = a->sample_count - 1;
+       i-- > 0 && last->at_ms - first->at_ms < RATE_MS;)
     first = sample_at(a, i);
-    if (last->at_ms - first->at_ms >= RATE_MS)
-      break;
-  }
   seconds = (double)(last->at_ms - first->at_ms) / SECOND_MS;
   if (seconds <= 0)
     return;
