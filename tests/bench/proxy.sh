@@ -7,10 +7,12 @@
 #
 #   tests/bench/proxy.sh [--quick] [--threads N] [--rounds N] [--seconds N]
 #                        [--routes N] [--clients "1 64 256"] [--bodies "small large"]
-#                        [--only "NAME ..."] [--before PROGRAM]
+#                        [--delay MS] [--only "NAME ..."] [--before PROGRAM]
 #
 #   --quick           less of everything
 #   --threads N       workers of each proxy (1)
+#   --delay MS        a client waits so long before each request: no proxy is at
+#                     its limit, so that latencies can be compared (0)
 #   --only "NAME ..." of direct, balancer, front, haproxy, nginx, before
 #   --before PROGRAM  a platform_bench_proxy of another build, to compare with
 #
@@ -23,7 +25,7 @@ export LC_ALL=C
 usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 
 threads=1 rounds=5 seconds=2 routes=100000 clients="1 64 256"
-bodies="small large" only="" before=""
+bodies="small large" only="" before="" delay=0
 while [ "$#" -gt 0 ]; do
   case $1 in
     --quick) rounds=1 seconds=1 routes=2000 clients="1 16" ;;
@@ -33,6 +35,7 @@ while [ "$#" -gt 0 ]; do
     --routes) routes=${2:?--routes needs a number} && shift ;;
     --clients) clients=${2:?--clients needs numbers} && shift ;;
     --bodies) bodies=${2:?--bodies needs words} && shift ;;
+    --delay) delay=${2:?--delay needs milliseconds} && shift ;;
     --only) only=${2:?--only needs names} && shift ;;
     --before) before=${2:?--before needs a program} && shift ;;
     -h | --help) usage && exit 0 ;;
@@ -308,7 +311,8 @@ finish() { # PID
   wait "$1" 2>/dev/null || true
 }
 
-cat >"$work/ask.lua" <<'LUA'
+[ "$delay" -eq 0 ] || echo "function delay() return $delay end" >"$work/ask.lua"
+cat >>"$work/ask.lua" <<'LUA'
 local ready, at = {}, 0
 function init(args)
   for i = 1, 16 do
@@ -388,6 +392,7 @@ for name in "${names[@]}"; do worked_kb[$name]=$(memory_kb "${pid_of[$name]}"); 
 echo "## Proxies"
 echo
 echo "$threads worker(s) each, $routes routes, medians of $rounds interleaved rounds of $seconds s, keep-alive"
+[ "$delay" -eq 0 ] || echo "with a pause of $delay ms before each request"
 echo "from wrk over 16 hosts; $(uname -m), $(nproc) processors shared by all. CPU: of the proxy's processes."
 echo "Added: p50 over that of no proxy. Connects: to the server, in a round. x: of HAProxy's."
 echo
