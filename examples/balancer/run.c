@@ -261,6 +261,8 @@ static bool open_follow(program *p, char *error, size_t size) {
 
 #ifdef PLATFORM_HOOKS
   how.naive = config_string(c, "naive");
+  if (how.naive != NULL && strcmp(how.naive, "noguard") == 0)
+    how.naive = NULL; /* the engine's own */
 #endif
   p->follow = follow_open(&p->loop, &how, error, size);
   return p->follow != NULL;

@@ -21,7 +21,7 @@ work=$(mktemp -d) || exit 1
 export TMPDIR=$work
 failures=0
 "$here/visit/run.sh" --seed 1 --seeds 1 --apps 8 --drones 11 --moves 3 \
-  --trouble-ms 5000 --stale-ms 2000 --away-ms 2000 || failures=1
+  --trouble-ms 5000 --stale-ms 2000 --away-ms 2000 --soon-ms 5000 || failures=1
 
 # What cannot be run, and what there is not, is said.
 expect_status() { # STATUS, OPTION...

@@ -17,7 +17,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 }
 work=$(mktemp -d) || exit 1
 TMPDIR=$work "$here/visit/run.sh" --naive noguard prune \
-  --apps 10 --drones 12 --trouble-ms 6000 --stale-ms 2000 --away-ms 2000
+  --apps 10 --drones 12 --trouble-ms 6000 --stale-ms 2000 --away-ms 2000 --soon-ms 5000
 status=$?
 if [ $status = 0 ]; then
   rm -rf "$work"

@@ -30,6 +30,7 @@ static const char usage[] =
     "  --away-ms N     for how long the database is away (3000)\n"
     "  --calm-ms N     how long it may take until all is well (60000)\n"
     "  --stale-ms N    balancers call themselves stale after that (7000)\n"
+    "  --soon-ms N     99 of 100 changes are at balancers by then (1000)\n"
     "  --no-faults     the database makes no mistakes\n"
     "  --no-kills      no program is killed\n"
     "  --spell NAME    what feeds suffer is always this: muddle, behind,\n"
@@ -66,6 +67,7 @@ enum {
   AWAY,
   CALM,
   STALE,
+  SOON,
   NO_FAULTS,
   NO_KILLS,
   KEEP,
@@ -76,17 +78,27 @@ enum {
   HELP
 };
 
-static const struct option longs[] = {
-    {"seed", 1, NULL, SEED},         {"seeds", 1, NULL, SEEDS},
-    {"apps", 1, NULL, APPS},         {"drones", 1, NULL, DRONES},
-    {"visitors", 1, NULL, VISITORS}, {"threads", 1, NULL, THREADS},
-    {"moves", 1, NULL, MOVES},       {"trouble-ms", 1, NULL, TROUBLE},
-    {"away-ms", 1, NULL, AWAY},      {"calm-ms", 1, NULL, CALM},
-    {"stale-ms", 1, NULL, STALE},    {"no-faults", 0, NULL, NO_FAULTS},
-    {"no-kills", 0, NULL, NO_KILLS}, {"keep", 0, NULL, KEEP},
-    {"spell", 1, NULL, SPELL},       {"naive", 1, NULL, NAIVE},
-    {"expect", 1, NULL, EXPECT},     {"dir", 1, NULL, DIR_},
-    {"help", 0, NULL, HELP},         {NULL, 0, NULL, 0}};
+static const struct option longs[] = {{"seed", 1, NULL, SEED},
+                                      {"seeds", 1, NULL, SEEDS},
+                                      {"apps", 1, NULL, APPS},
+                                      {"drones", 1, NULL, DRONES},
+                                      {"visitors", 1, NULL, VISITORS},
+                                      {"threads", 1, NULL, THREADS},
+                                      {"moves", 1, NULL, MOVES},
+                                      {"trouble-ms", 1, NULL, TROUBLE},
+                                      {"away-ms", 1, NULL, AWAY},
+                                      {"calm-ms", 1, NULL, CALM},
+                                      {"stale-ms", 1, NULL, STALE},
+                                      {"soon-ms", 1, NULL, SOON},
+                                      {"no-faults", 0, NULL, NO_FAULTS},
+                                      {"no-kills", 0, NULL, NO_KILLS},
+                                      {"keep", 0, NULL, KEEP},
+                                      {"spell", 1, NULL, SPELL},
+                                      {"naive", 1, NULL, NAIVE},
+                                      {"expect", 1, NULL, EXPECT},
+                                      {"dir", 1, NULL, DIR_},
+                                      {"help", 0, NULL, HELP},
+                                      {NULL, 0, NULL, 0}};
 
 static bool refuse(const char *what, const char *value) {
   (void)fprintf(stderr, "platform_visit_run: %s: \"%s\"\n", what, value);
@@ -123,6 +135,8 @@ static bool set_number(visit_options *o, int what, const char *value) {
     return time_of(value, 0, &o->away_ms);
   case CALM:
     return time_of(value, 0, &o->calm_ms);
+  case SOON:
+    return time_of(value, 1, &o->soon_ms);
   default:
     return time_of(value, 100, &o->stale_ms);
   }
@@ -200,6 +214,7 @@ int visit_options_read(visit_options *o, options *ko, int argc, char **argv) {
                        .away_ms = 3000,
                        .calm_ms = 60000,
                        .stale_ms = 7000,
+                       .soon_ms = 1000,
                        .spell = -1,
                        .faults = true,
                        .kills = true};
@@ -223,10 +238,10 @@ int visit_options_read(visit_options *o, options *ko, int argc, char **argv) {
 void visit_options_again(const visit_options *o, uint64_t seed) {
   printf("     again: platform_visit_run --seed %llu --apps %u --drones %u "
          "--visitors %u --threads %u --moves %u --trouble-ms %lld --away-ms "
-         "%lld --calm-ms %lld --stale-ms %lld%s%s%s%s%s%s\n",
+         "%lld --calm-ms %lld --stale-ms %lld --soon-ms %lld%s%s%s%s%s%s\n",
          (unsigned long long)seed, o->apps, o->drones, o->visitors, o->threads,
          o->moves, (long long)o->trouble_ms, (long long)o->away_ms,
-         (long long)o->calm_ms, (long long)o->stale_ms,
+         (long long)o->calm_ms, (long long)o->stale_ms, (long long)o->soon_ms,
          o->faults ? "" : " --no-faults", o->kills ? "" : " --no-kills",
          o->spell < 0 ? "" : " --spell ",
          o->spell < 0 ? "" : spell_name(o->spell), o->naive ? " --naive " : "",

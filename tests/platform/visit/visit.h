@@ -53,7 +53,7 @@ extern const law_list visit_laws;
 typedef struct visit_options {
   uint64_t seed, seeds;
   unsigned apps, drones, visitors, threads, moves;
-  int64_t trouble_ms, away_ms, calm_ms, stale_ms;
+  int64_t trouble_ms, away_ms, calm_ms, stale_ms, soon_ms;
   bool faults, kills, keep;
   int spell; /* that one alone; -1: any */
   const char *naive, *expect;
