@@ -84,28 +84,36 @@ static void write_defaults(text *out, const engine_config *c) {
 
 /* ---- the front ---- */
 
+/* "?": not over the base. What is no host at all is found nowhere. */
 static void write_lookup(text *out) {
   text_str(out,
            "  http-request allow if { var(txn.to) -m found }\n"
            "  http-request set-var(txn.to) str(" HAPROXY_ALL
-           "),map_str(" HAPROXY_MAP ",E09)\n"
+           "),map_str(" HAPROXY_OVER ",E09)\n"
            "  http-request allow if !{ var(txn.to) -m str ok }\n"
+           "  http-request set-var(txn.to) str(" HAPROXY_GONE ")\n"
            "  http-request set-var(txn.host) "
            "req.fhdr(host),field(1,:),rtrim(.),lower\n"
-           "  http-request set-var(txn.to) var(txn.host),map_str(" HAPROXY_MAP
-           ")\n"
-           "  http-request allow if !{ var(txn.to) -m str ok }\n"
+           "  http-request set-var(txn.to) var(txn.host),map_str(" HAPROXY_OVER
+           ",?)\n"
+           "  http-request set-var(txn.to) var(txn.host),map_str(" HAPROXY_BASE
+           "," HAPROXY_GONE ") if { var(txn.to) -m str ? }\n"
+           "  http-request allow if !{ var(txn.to) -m str " HAPROXY_GONE " }\n"
            "  # Patterns, the longest first.\n"
            "  http-request set-var(txn.rest) var(txn.host),field(2,.,0)\n");
   for (int labels = HAPROXY_LABELS; labels >= 2; labels--)
-    text_printf(out,
-                "  http-request set-var(txn.to) var(txn.rest),field(-1,.,%d),"
-                "concat(" HAPROXY_ANY "),map_str(" HAPROXY_MAP
-                ") if { var(txn.to) -m str ok }\n",
-                labels);
+    text_printf(
+        out,
+        "  http-request set-var(txn.key) var(txn.rest),field(-1,.,%d),"
+        "concat(" HAPROXY_ANY ")\n"
+        "  http-request set-var(txn.to) var(txn.key),map_str(" HAPROXY_OVER
+        ",?) if { var(txn.to) -m str " HAPROXY_GONE " }\n"
+        "  http-request set-var(txn.to) var(txn.key),map_str(" HAPROXY_BASE
+        "," HAPROXY_GONE ") if { var(txn.to) -m str ? }\n",
+        labels);
   text_printf(out,
               "  http-request set-var(txn.to) str(%s) "
-              "if { var(txn.to) -m str ok }\n",
+              "if { var(txn.to) -m str " HAPROXY_GONE " }\n",
               page_code(PAGE_UNKNOWN));
 }
 

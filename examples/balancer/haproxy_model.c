@@ -3,7 +3,6 @@
    holds the lock. */
 #include "balancer/haproxy_state.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,10 +11,11 @@ typedef struct entry {
   struct entry *waiting; /* the next that is to be sent */
   char *line;            /* "key value" */
   size_t key_len, len;
-  uint64_t hash;  /* of the key */
-  uint64_t batch; /* by which HAProxy got the value */
-  bool there;     /* HAProxy has some value of it */
-  bool gone;      /* and is to have none */
+  uint64_t hash;   /* of the key */
+  uint64_t batch;  /* by which HAProxy got the value */
+  uint64_t lies;   /* hash of the line that lies over the base */
+  bool base, over; /* which map has some value of it */
+  bool gone;       /* it is to have none */
   bool queued;
 } entry;
 
@@ -23,9 +23,9 @@ struct haproxy_model {
   entry **buckets;
   size_t size, count; /* count: gone ones, too */
   entry *first, **last;
-  size_t queued;
+  size_t queued, held; /* held: not gone */
   bool forgotten;
-  haproxy_digest digest; /* of those that are not gone */
+  haproxy_digest base, over; /* what was sent */
   uint64_t batch;
 };
 
@@ -34,11 +34,6 @@ enum { LEAST_BUCKETS = 64 };
 void haproxy_digest_add(haproxy_digest *d, const char *line, size_t len) {
   d->sum += id_hash(line, len);
   d->count++;
-}
-
-static void digest_drop(haproxy_digest *d, const entry *e) {
-  d->sum -= id_hash(e->line, e->len);
-  d->count--;
 }
 
 haproxy_model *haproxy_model_new(void) {
@@ -143,7 +138,7 @@ static bool add(haproxy_model *m, entry **at, char *line, size_t key_len,
   e->hash = hash;
   *at = e;
   m->count++;
-  haproxy_digest_add(&m->digest, line, len);
+  m->held++;
   queue(m, e);
   if (m->count > m->size)
     grow(m);
@@ -151,20 +146,18 @@ static bool add(haproxy_model *m, entry **at, char *line, size_t key_len,
 }
 
 static void change(haproxy_model *m, entry *e, char *line, size_t len) {
-  if (!e->gone)
-    digest_drop(&m->digest, e);
+  m->held += e->gone;
   free(e->line);
   e->line = line;
   e->len = len;
   e->gone = false;
-  haproxy_digest_add(&m->digest, line, len);
   queue(m, e);
 }
 
 static void remove_key(haproxy_model *m, entry *e) {
   if (e->gone)
     return;
-  digest_drop(&m->digest, e);
+  m->held--;
   e->gone = true;
   if (m->forgotten)
     drop(m, e);
@@ -193,7 +186,9 @@ bool haproxy_model_set(haproxy_model *m, const char *key, const char *value) {
   line = malloc(len + 1);
   if (line == NULL)
     return false;
-  (void)snprintf(line, len + 1, "%s %s", key, value);
+  memcpy(line, key, key_len);
+  line[key_len] = ' ';
+  memcpy(line + key_len + 1, value, len - key_len);
   if (*at != NULL) {
     change(m, *at, line, len);
     return true;
@@ -216,16 +211,16 @@ void haproxy_model_become(haproxy_model *m, haproxy_model *from) {
 
 /* ---- what HAProxy has ---- */
 
-size_t haproxy_model_count(const haproxy_model *m) {
-  return (size_t)m->digest.count;
-}
+size_t haproxy_model_count(const haproxy_model *m) { return m->held; }
 
 size_t haproxy_model_waiting(const haproxy_model *m) {
-  return m->forgotten ? haproxy_model_count(m) : m->queued;
+  return m->forgotten ? m->held : m->queued;
 }
 
-haproxy_digest haproxy_model_digest(const haproxy_model *m) {
-  return m->digest;
+void haproxy_model_digests(const haproxy_model *m, haproxy_digest *base,
+                           haproxy_digest *over) {
+  *base = m->base;
+  *over = m->over;
 }
 
 bool haproxy_model_has(const haproxy_model *m, const char *key,
@@ -237,53 +232,84 @@ bool haproxy_model_has(const haproxy_model *m, const char *key,
          is_value(e, value);
 }
 
-static void empty_queue(haproxy_model *m) {
+void haproxy_model_forget(haproxy_model *m) {
+  m->forgotten = true;
   m->first = NULL;
   m->last = &m->first;
   m->queued = 0;
-}
-
-void haproxy_model_forget(haproxy_model *m) {
-  m->forgotten = true;
-  empty_queue(m);
+  memset(&m->base, 0, sizeof m->base);
+  memset(&m->over, 0, sizeof m->over);
   for (size_t i = 0; i < m->size; i++)
     for (entry *e = m->buckets[i], *next; e != NULL; e = next) {
       next = e->next;
-      e->queued = e->there = false;
+      e->queued = e->base = e->over = false;
       if (e->gone)
         drop(m, e);
     }
 }
 
-bool haproxy_model_is_forgotten(const haproxy_model *m) { return m->forgotten; }
+bool haproxy_model_wants_all(const haproxy_model *m) {
+  return m->forgotten || m->over.count + m->queued > HAPROXY_OVER_MOST;
+}
 
-uint64_t haproxy_model_take_all(haproxy_model *m, text *lines) {
+/* ---- what it is sent ---- */
+
+static void add_line(const entry *e, text *out) {
+  if (e->gone) {
+    text_add(out, e->line, e->key_len);
+    text_str(out, " " HAPROXY_GONE);
+  } else {
+    text_add(out, e->line, e->len);
+  }
+}
+
+/* Adds the line that lies over the base from now on. */
+static void lay_over(haproxy_model *m, entry *e, text *out) {
+  size_t at = out->len;
+
+  add_line(e, out);
+  if (out->failed)
+    return;
+  if (e->over) {
+    m->over.sum -= e->lies;
+    m->over.count--;
+  }
+  e->lies = id_hash(out->data + at, out->len - at);
+  e->over = true;
+  m->over.sum += e->lies;
+  m->over.count++;
+  text_str(out, "\n");
+}
+
+uint64_t haproxy_model_take_all(haproxy_model *m, text *base, text *over) {
+  static const char all[] = HAPROXY_ALL;
+  entry *e;
+
   haproxy_model_forget(m);
-  for (size_t i = 0; i < m->size; i++)
-    for (const entry *e = m->buckets[i]; e != NULL; e = e->next) {
-      text_add(lines, e->line, e->len);
-      text_str(lines, "\n");
-    }
-  if (lines->failed)
-    return 0;
   m->batch++;
-  m->forgotten = false;
   for (size_t i = 0; i < m->size; i++)
-    for (entry *e = m->buckets[i]; e != NULL; e = e->next) {
-      e->there = true;
+    for (e = m->buckets[i]; e != NULL; e = e->next) {
+      add_line(e, base);
+      text_str(base, "\n");
+      haproxy_digest_add(&m->base, e->line, e->len);
+      e->base = true;
       e->batch = m->batch;
     }
-  return m->batch;
+  e = *place(m, all, sizeof all - 1, id_hash(all, sizeof all - 1));
+  if (e != NULL)
+    lay_over(m, e, over);
+  m->forgotten = base->failed || over->failed;
+  if (!m->forgotten)
+    return m->batch;
+  haproxy_model_forget(m);
+  return 0;
 }
 
 /* "add" would put a second one behind the first, and "set" needs one. */
-static void write_change(const entry *e, text *out) {
-  if (e->gone)
-    text_printf(out, "del map " HAPROXY_MAP " %.*s\n", (int)e->key_len,
-                e->line);
-  else
-    text_printf(out, "%s map " HAPROXY_MAP " %s\n", e->there ? "set" : "add",
-                e->line);
+static void write_change(haproxy_model *m, entry *e, text *out) {
+  text_str(out,
+           e->over ? "set map " HAPROXY_OVER " " : "add map " HAPROXY_OVER " ");
+  lay_over(m, e, out);
 }
 
 uint64_t haproxy_model_take(haproxy_model *m, text *commands, size_t *count) {
@@ -298,13 +324,12 @@ uint64_t haproxy_model_take(haproxy_model *m, text *commands, size_t *count) {
     m->queued--;
     e->queued = false;
     e->batch = m->batch;
-    if (!e->gone || e->there) {
-      write_change(e, commands);
+    if (e->gone && !e->base && !e->over) {
+      drop(m, e);
+    } else {
+      write_change(m, e, commands);
       ++*count;
     }
-    e->there = !e->gone;
-    if (e->gone)
-      drop(m, e);
   }
   if (!commands->failed)
     return m->batch;

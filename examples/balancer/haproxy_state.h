@@ -7,16 +7,21 @@
    sync     the thread that brings HAProxy's map to the model, and proves it
    config   the configuration HAProxy is started with
 
-   There is one map, so that one commit replaces all of it. Its keys are hosts
-   in lower case; a key of ours has capitals, which no folded host has:
+   There are two maps. The base is replaced as a whole, by one commit. What has
+   changed since lies over it in the other one, which is kept small, because
+   HAProxy 2.6 looks through all of a map to change one entry of it: 10 ms and
+   more of a hundred thousand. Keys are hosts in lower case; a key of ours has
+   capitals, which no folded host has:
 
      shop.example            a host
      example.org.ANY         "*.example.org"
-     ALL                     "ok", or the page all visitors see
+     ALL                     "ok", or the page all visitors see; not looked for
+                             in the base
 
-   Its values are a page's code, or a target: ADDRESS|PORT|APP/CLAIM. A route
-   with several targets has HAPROXY_SLOTS of them, parted by '!', each as often
-   as the others, of which the configuration takes one by chance. */
+   Values are a page's code, or a target: ADDRESS|PORT|APP/CLAIM; or "none"
+   over what is gone. A route with several targets has HAPROXY_SLOTS of them,
+   parted by '!', each as often as the others, of which the configuration takes
+   one by chance. */
 #ifndef BALANCER_HAPROXY_STATE_H
 #define BALANCER_HAPROXY_STATE_H
 
@@ -33,13 +38,16 @@ enum {
   HAPROXY_LINE_MOST = 4096, /* a key, a blank, a value */
   HAPROXY_PAYLOAD = 8192,   /* bytes of one command; HAProxy's buffer is twice
                                that at least */
+  HAPROXY_OVER_MOST = 1000, /* entries over the base */
   HAPROXY_TOGETHER = 64,    /* changes that are sent before an answer is read */
   HAPROXY_SAY = 160
 };
 
-/* The map's name. Nothing is read from there: HAProxy wants a file for each
-   map, and all of this one comes by its socket. */
-#define HAPROXY_MAP "/dev/null"
+/* The maps' names. HAProxy wants a file for each, and to it these are two; all
+   that is in them comes by the socket. */
+#define HAPROXY_BASE "/dev/null"
+#define HAPROXY_OVER "/dev/./null"
+#define HAPROXY_GONE "none"
 #define HAPROXY_ALL "ALL"
 #define HAPROXY_ANY ".ANY"
 
@@ -74,20 +82,22 @@ void haproxy_model_free(haproxy_model *m);
 bool haproxy_model_set(haproxy_model *m, const char *key, const char *value);
 /* Takes over what `from` holds, which is freed, in place of all there was. */
 void haproxy_model_become(haproxy_model *m, haproxy_model *from);
-/* Whether HAProxy has that value by a batch up to `acked`. value NULL: whether
-   HAProxy has nothing there. */
+/* Whether HAProxy has that value by a batch up to `acked`. */
 bool haproxy_model_has(const haproxy_model *m, const char *key,
                        const char *value, uint64_t acked);
 size_t haproxy_model_count(const haproxy_model *m);
 size_t haproxy_model_waiting(const haproxy_model *m);
-/* What a map that lacks nothing adds up to. */
-haproxy_digest haproxy_model_digest(const haproxy_model *m);
+/* What the two maps add up to when nothing waits. */
+void haproxy_model_digests(const haproxy_model *m, haproxy_digest *base,
+                           haproxy_digest *over);
 /* HAProxy has nothing, or nobody knows what: all of it is to be sent. */
 void haproxy_model_forget(haproxy_model *m);
-bool haproxy_model_is_forgotten(const haproxy_model *m);
-/* All lines, each with its '\n'; they are as good as sent. The batch's number,
-   0 for want of memory. */
-uint64_t haproxy_model_take_all(haproxy_model *m, text *lines);
+/* Whether all is to be sent: it was forgotten, or too much would lie over the
+   base. */
+bool haproxy_model_wants_all(const haproxy_model *m);
+/* All lines of the base, and those over it, each with its '\n'; they are as
+   good as sent. The batch's number, 0 for want of memory. */
+uint64_t haproxy_model_take_all(haproxy_model *m, text *base, text *over);
 /* The commands for some changes, a line each, as good as sent; *count of them.
    The batch's number, 0 for want of memory: then all is forgotten. */
 uint64_t haproxy_model_take(haproxy_model *m, text *commands, size_t *count);

@@ -23,8 +23,7 @@ enum {
   PROBE_MS = 500,
   RETRY_LEAST_MS = 20,
   RETRY_MOST_MS = 1000,
-  VERIFY_MS = 60000,
-  MANY = 2000 /* changes; and a quarter of all: then all is replaced */
+  VERIFY_MS = 60000
 };
 
 typedef struct work {
@@ -35,7 +34,7 @@ typedef struct work {
   uint64_t version;       /* of a map that is prepared */
   uint64_t pid, stopping; /* out of `show info` */
   uint64_t connections, requests;
-  bool has_map;
+  bool has_base, has_over;
   char why[HAPROXY_SAY];
 } work;
 
@@ -115,20 +114,23 @@ static bool probe(work *w) {
 static bool on_list(void *ctx, const char *line) {
   work *w = ctx;
 
-  if (strstr(line, "(" HAPROXY_MAP ")") != NULL)
-    w->has_map = true;
+  if (strstr(line, "(" HAPROXY_BASE ")") != NULL)
+    w->has_base = true;
+  if (strstr(line, "(" HAPROXY_OVER ")") != NULL)
+    w->has_over = true;
   return true;
 }
 
-static bool check_map(work *w) {
-  w->has_map = false;
+static bool check_maps(work *w) {
+  w->has_base = w->has_over = false;
   if (!ask(w, "show map\n", on_list))
     return false;
-  if (!w->has_map)
-    (void)snprintf(w->why, sizeof w->why,
-                   "HAProxy runs with another configuration than that of "
-                   "balancer --print-haproxy-config");
-  return w->has_map;
+  if (w->has_base && w->has_over)
+    return true;
+  (void)snprintf(w->why, sizeof w->why,
+                 "HAProxy runs with another configuration than that of "
+                 "balancer --print-haproxy-config");
+  return false;
 }
 
 /* ---- replacing ---- */
@@ -139,25 +141,30 @@ static bool on_version(void *ctx, const char *line) {
   return haproxy_info(line, "New version created", &w->version);
 }
 
-/* As many lines as one command takes. */
-static bool send_lines(work *w, const text *lines) {
+/* The end of as many lines as one command takes, one at least. */
+static const char *lines_end(const char *at, const char *end) {
+  const char *stop = at;
+
+  while (stop != end) {
+    const char *line = memchr(stop, '\n', (size_t)(end - stop));
+
+    if (stop != at && line + 1 - at > HAPROXY_PAYLOAD)
+      break;
+    stop = line + 1;
+  }
+  return stop;
+}
+
+static bool send_lines(work *w, const char *map, const text *lines) {
   const char *at = text_get(lines), *end = at + lines->len;
   text command = TEXT_INIT;
   bool ok = true;
 
   while (ok && at != end) {
-    const char *stop = at;
+    const char *stop = lines_end(at, end);
 
-    while (stop != end) {
-      const char *line = (const char *)memchr(stop, '\n', (size_t)(end - stop));
-
-      if (stop != at && line + 1 - at > HAPROXY_PAYLOAD)
-        break;
-      stop = line + 1;
-    }
     text_clear(&command);
-    text_printf(&command, "add map @%" PRIu64 " " HAPROXY_MAP " <<\n",
-                w->version);
+    text_printf(&command, "add map @%" PRIu64 " %s <<\n", w->version, map);
     text_add(&command, at, (size_t)(stop - at));
     text_str(&command, "\n");
     ok = !command.failed &&
@@ -169,15 +176,15 @@ static bool send_lines(work *w, const text *lines) {
   return ok;
 }
 
-static bool replace_by(work *w, const text *lines) {
+static bool replace_map(work *w, const char *map, const text *lines) {
   char command[64];
 
   w->version = 0;
-  if (!ask(w, "prepare map " HAPROXY_MAP "\n", on_version) ||
-      !send_lines(w, lines))
+  (void)snprintf(command, sizeof command, "prepare map %s\n", map);
+  if (!ask(w, command, on_version) || !send_lines(w, map, lines))
     return false;
-  (void)snprintf(command, sizeof command,
-                 "commit map @%" PRIu64 " " HAPROXY_MAP "\n", w->version);
+  (void)snprintf(command, sizeof command, "commit map @%" PRIu64 " %s\n",
+                 w->version, map);
   return ask(w, command, no_line);
 }
 
@@ -191,9 +198,10 @@ static void tell(haproxy_sync *s, uint64_t batch) {
   s->on_news(s->ctx);
 }
 
+/* The base first: what lies over it then is older, or the same. */
 static bool replace(work *w) {
   haproxy_sync *s = w->sync;
-  text lines = TEXT_INIT;
+  text base = TEXT_INIT, over = TEXT_INIT;
   int64_t began = now_ms();
   uint64_t batch;
   size_t count;
@@ -201,12 +209,14 @@ static bool replace(work *w) {
 
   (void)pthread_mutex_lock(&s->lock);
   count = haproxy_model_count(s->model);
-  batch = haproxy_model_take_all(s->model, &lines);
+  batch = haproxy_model_take_all(s->model, &base, &over);
   s->state.sent = count;
   (void)pthread_mutex_unlock(&s->lock);
   (void)snprintf(w->why, sizeof w->why, "there is no memory");
-  ok = batch != 0 && replace_by(w, &lines);
-  text_free(&lines);
+  ok = batch != 0 && replace_map(w, HAPROXY_BASE, &base) &&
+       replace_map(w, HAPROXY_OVER, &over);
+  text_free(&base);
+  text_free(&over);
   if (!ok)
     return false;
   metric_add(s->replaced, 1);
@@ -256,34 +266,47 @@ static bool on_entry(void *ctx, const char *line) {
   return true;
 }
 
-/* Only when nothing waits: then HAProxy has what the model has now, and gets
-   nothing else until this is over. */
-static bool verify(work *w) {
-  haproxy_sync *s = w->sync;
-  haproxy_digest wanted;
-
-  (void)pthread_mutex_lock(&s->lock);
-  wanted = haproxy_model_digest(s->model);
-  if (haproxy_model_waiting(s->model) != 0) {
-    (void)pthread_mutex_unlock(&s->lock);
-    return true;
-  }
-  (void)pthread_mutex_unlock(&s->lock);
+static bool read_map(work *w, const char *command, haproxy_digest *out) {
   memset(&w->seen, 0, sizeof w->seen);
-  if (!ask(w, "show map " HAPROXY_MAP "\n", on_entry))
+  if (!ask(w, command, on_entry))
     return false;
-  w->verify_at = now_ms() + s->verify_ms;
-  if (w->seen.sum == wanted.sum && w->seen.count == wanted.count)
-    return true;
+  *out = w->seen;
+  return true;
+}
+
+static bool is_same(const haproxy_digest *a, const haproxy_digest *b) {
+  return a->sum == b->sum && a->count == b->count;
+}
+
+static bool repair(work *w, uint64_t has, uint64_t wanted) {
+  haproxy_sync *s = w->sync;
+
   (void)pthread_mutex_lock(&s->lock);
   s->state.in_force = false;
   (void)pthread_mutex_unlock(&s->lock);
   metric_add(s->repaired, 1);
-  log_event(LOG_WARN, "haproxy.differs", LN("has", w->seen.count),
-            LN("wanted", wanted.count),
+  log_event(LOG_WARN, "haproxy.differs", LN("has", has), LN("wanted", wanted),
             LS("why", "somebody else has changed HAProxy's map; it is "
                       "replaced"));
   return replace(w);
+}
+
+/* Only when nothing waits: then HAProxy has what was taken last, and gets
+   nothing else until this is over. */
+static bool verify(work *w) {
+  haproxy_sync *s = w->sync;
+  haproxy_digest base, over, has_base, has_over;
+
+  (void)pthread_mutex_lock(&s->lock);
+  haproxy_model_digests(s->model, &base, &over);
+  (void)pthread_mutex_unlock(&s->lock);
+  if (!read_map(w, "show map " HAPROXY_BASE "\n", &has_base) ||
+      !read_map(w, "show map " HAPROXY_OVER "\n", &has_over))
+    return false;
+  w->verify_at = now_ms() + s->verify_ms;
+  if (is_same(&base, &has_base) && is_same(&over, &has_over))
+    return true;
+  return repair(w, has_base.count + has_over.count, base.count + over.count);
 }
 
 /* ---- the thread ---- */
@@ -318,7 +341,7 @@ static bool connect_again(work *w) {
                                                   : RETRY_MOST_MS;
   w->link =
       haproxy_link_open(w->sync->path, w->sync->stop, w->why, sizeof w->why);
-  if (w->link == NULL || !probe(w) || !check_map(w))
+  if (w->link == NULL || !probe(w) || !check_maps(w))
     return false;
   metric_set(w->sync->linked, 1);
   return true;
@@ -335,8 +358,7 @@ static bool step(work *w) {
   (void)pthread_mutex_lock(&s->lock);
   ready = s->ready;
   waiting = haproxy_model_waiting(s->model);
-  all = haproxy_model_is_forgotten(s->model) ||
-        (waiting >= MANY && waiting > haproxy_model_count(s->model) / 4);
+  all = haproxy_model_wants_all(s->model);
   (void)pthread_mutex_unlock(&s->lock);
   /* First, so that changes without an end do not keep us with an old one. */
   if (now >= w->probe_at)

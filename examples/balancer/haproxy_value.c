@@ -72,7 +72,10 @@ static bool add_target(const route_target *to, text *out) {
       strpbrk(to->addr, "|!/") != NULL || strpbrk(to->claim, "|!:") != NULL)
     return false;
   text_add(out, addr, (size_t)(end - addr));
-  text_printf(out, "|%s|%s", colon + 1, to->claim);
+  text_str(out, "|");
+  text_str(out, colon + 1);
+  text_str(out, "|");
+  text_str(out, to->claim);
   return true;
 }
 

@@ -183,9 +183,10 @@ START_TEST(test_haproxy_finds_hosts_as_they_are_written) {
   static const char *const found[] = {"a1.example", "A1.EXAMPLE", "a1.example.",
                                       "a1.example:8080", "A1.Example.:80"};
   static const char *const lost[] = {
-      "a2.example",    "x.a1.example",  "a1.example/", "all",
-      "ALL",           "127.0.0.1",     "[::1]:80",    "example",
-      "w.example.any", "w.example.ANY", "w.example"};
+      ":80",           ".",           ".:80",    "a2.example",
+      "x.a1.example",  "a1.example/", "all",     "ALL",
+      "127.0.0.1",     "[::1]:80",    "example", "w.example.any",
+      "w.example.ANY", "w.example"};
   static const char *const by_pattern[] = {"x.w.example", "X.Y.w.example:1",
                                            "a.b.c.d.e.f.g.h.w.example",
                                            "x.any.w.example"};

@@ -224,7 +224,8 @@ enum { KEYS = 40, STEPS = 20000 };
 
 /* What a HAProxy that does as it is told would have. */
 typedef struct told {
-  char value[KEYS][16]; /* "": none */
+  char base[KEYS][16], over[KEYS][16]; /* "": none */
+  char all[16];
   uint64_t acked;
 } told;
 
@@ -232,16 +233,12 @@ static void obey(told *t, char *command) {
   char verb[8], value[16] = "";
   unsigned key;
 
-  if (sscanf(command, "del map /dev/null k%u", &key) == 1) {
-    ck_assert_msg(t->value[key][0] != '\0', "%s", command);
-    t->value[key][0] = '\0';
-    return;
-  }
-  ck_assert_int_eq(
-      sscanf(command, "%7s map /dev/null k%u %15s", verb, &key, value), 3);
-  ck_assert_msg((strcmp(verb, "set") == 0) == (t->value[key][0] != '\0'), "%s",
+  ck_assert_msg(sscanf(command, "%7s map " HAPROXY_OVER " k%u %15s", verb, &key,
+                       value) == 3,
+                "%s", command);
+  ck_assert_msg((strcmp(verb, "set") == 0) == (t->over[key][0] != '\0'), "%s",
                 command);
-  (void)snprintf(t->value[key], sizeof t->value[key], "%s", value);
+  (void)snprintf(t->over[key], sizeof t->over[key], "%s", value);
 }
 
 static void take_changes(haproxy_model *m, told *t) {
@@ -262,43 +259,69 @@ static void take_changes(haproxy_model *m, told *t) {
 }
 
 static void take_all(haproxy_model *m, told *t) {
-  text lines = TEXT_INIT;
-  char *rest, *line, value[16];
+  text lines = TEXT_INIT, over = TEXT_INIT;
+  char *rest, *line, value[32];
   unsigned key;
 
-  memset(t->value, 0, sizeof t->value);
-  t->acked = haproxy_model_take_all(m, &lines);
+  memset(t, 0, sizeof *t);
+  t->acked = haproxy_model_take_all(m, &lines, &over);
   ck_assert_uint_ne(t->acked, 0);
   rest = lines.data;
   while (rest != NULL && (line = strsep(&rest, "\n")) != NULL &&
          *line != '\0') {
+    if (sscanf(line, HAPROXY_ALL " %15s", t->all) == 1)
+      continue;
     ck_assert_int_eq(sscanf(line, "k%u %15s", &key, value), 2);
-    ck_assert_str_eq(t->value[key], "");
-    (void)snprintf(t->value[key], sizeof t->value[key], "%s", value);
+    ck_assert_str_eq(t->base[key], "");
+    (void)snprintf(t->base[key], sizeof t->base[key], "%.15s", value);
   }
+  (void)snprintf(value, sizeof value, "%s%s%s",
+                 t->all[0] != '\0' ? HAPROXY_ALL " " : "", t->all,
+                 t->all[0] != '\0' ? "\n" : "");
+  ck_assert_str_eq(text_get(&over), value);
   text_free(&lines);
+  text_free(&over);
 }
 
-/* What it has is what it is to have, and the model knows that. */
+static void add_up(haproxy_digest *d, const char *key, const char *value) {
+  char line[32];
+
+  if (value[0] == '\0')
+    return;
+  (void)snprintf(line, sizeof line, "%s %s", key, value);
+  haproxy_digest_add(d, line, strlen(line));
+}
+
+/* What visitors find is what is wanted, and the model knows that. */
 static void check_told(const haproxy_model *m, const told *t,
                        char wanted[KEYS][16]) {
-  haproxy_digest is = {0, 0}, due = haproxy_model_digest(m);
-  char key[8], line[32];
+  haproxy_digest base = {0, 0}, over = {0, 0}, is_base, is_over;
+  char key[8];
 
   ck_assert_uint_eq(haproxy_model_waiting(m), 0);
   for (unsigned i = 0; i < KEYS; i++) {
-    ck_assert_str_eq(t->value[i], wanted[i]);
+    const char *found = t->over[i][0] != '\0' ? t->over[i] : t->base[i];
+
     (void)snprintf(key, sizeof key, "k%u", i);
-    if (t->value[i][0] == '\0')
+    add_up(&base, key, t->base[i]);
+    add_up(&over, key, t->over[i]);
+    ck_assert_str_eq(strcmp(found, HAPROXY_GONE) == 0 ? "" : found, wanted[i]);
+    if (wanted[i][0] == '\0')
       continue;
-    (void)snprintf(line, sizeof line, "%s %s", key, t->value[i]);
-    haproxy_digest_add(&is, line, strlen(line));
     ck_assert(haproxy_model_has(m, key, wanted[i], t->acked));
     ck_assert(!haproxy_model_has(m, key, wanted[i], 0));
     ck_assert(!haproxy_model_has(m, key, "else", t->acked));
   }
-  ck_assert_uint_eq(is.count, due.count);
-  ck_assert_uint_eq(is.sum, due.sum);
+  add_up(&base, HAPROXY_ALL, t->all);
+  add_up(&over, HAPROXY_ALL, t->all);
+  haproxy_model_digests(m, &is_base, &is_over);
+  ck_assert(is_base.count == base.count && is_base.sum == base.sum);
+  ck_assert(is_over.count == over.count && is_over.sum == over.sum);
+}
+
+static bool has(const told *t, unsigned key, const char *value) {
+  return strcmp(t->over[key][0] != '\0' ? t->over[key] : t->base[key], value) ==
+         0;
 }
 
 static unsigned dice(unsigned *seed, unsigned sides) {
@@ -313,6 +336,7 @@ START_TEST(test_haproxy_model_brings_a_map_to_what_is_wanted) {
   told t;
 
   ck_assert_ptr_nonnull(m);
+  ck_assert(haproxy_model_set(m, HAPROXY_ALL, "ok"));
   memset(&t, 0, sizeof t);
   memset(wanted, 0, sizeof wanted);
   for (int step = 0; step < STEPS; step++) {
@@ -325,8 +349,8 @@ START_TEST(test_haproxy_model_brings_a_map_to_what_is_wanted) {
                      what < 30 ? "" : "v", what < 30 ? 0 : dice(&seed, 9) + 1);
       ck_assert(haproxy_model_set(m, name, what < 30 ? NULL : wanted[key]));
       ck_assert(!haproxy_model_has(m, name, wanted[key], t.acked) ||
-                strcmp(t.value[key], wanted[key]) == 0);
-    } else if (what < 97 && !haproxy_model_is_forgotten(m)) {
+                has(&t, key, wanted[key]));
+    } else if (what < 97 && !haproxy_model_wants_all(m)) {
       do
         take_changes(m, &t);
       while (haproxy_model_waiting(m) != 0);
@@ -359,12 +383,41 @@ START_TEST(test_haproxy_model_becomes_another) {
     ck_assert(haproxy_model_set(other, key, "new"));
   }
   haproxy_model_become(m, other);
-  ck_assert(haproxy_model_is_forgotten(m));
+  ck_assert(haproxy_model_wants_all(m));
   ck_assert_uint_eq(haproxy_model_waiting(m), KEYS - 2);
   take_all(m, &t);
   check_told(m, &t, wanted);
   haproxy_model_free(m);
   haproxy_model_free(NULL);
+}
+END_TEST
+
+/* Not more lies over the base than HAProxy looks through in no time. */
+START_TEST(test_haproxy_model_wants_all_after_many_changes) {
+  haproxy_model *m = haproxy_model_new();
+  text out = TEXT_INIT, over = TEXT_INIT;
+  size_t count;
+  char key[16];
+
+  ck_assert(haproxy_model_wants_all(m));
+  (void)haproxy_model_take_all(m, &out, &over);
+  for (int i = 0; i < HAPROXY_OVER_MOST; i++) {
+    (void)snprintf(key, sizeof key, "k%d", i);
+    ck_assert(haproxy_model_set(m, key, "1"));
+    if (i % 2 != 0)
+      while (haproxy_model_waiting(m) != 0)
+        ck_assert_uint_ne(haproxy_model_take(m, &out, &count), 0);
+  }
+  ck_assert(!haproxy_model_wants_all(m));
+  ck_assert(haproxy_model_set(m, "k0", "2"));
+  while (haproxy_model_waiting(m) != 0)
+    ck_assert_uint_ne(haproxy_model_take(m, &out, &count), 0);
+  ck_assert(!haproxy_model_wants_all(m));
+  ck_assert(haproxy_model_set(m, "one.more", "1"));
+  ck_assert(haproxy_model_wants_all(m));
+  text_free(&out);
+  text_free(&over);
+  haproxy_model_free(m);
 }
 END_TEST
 
@@ -379,6 +432,7 @@ int main(void) {
   tcase_add_test(parts, test_haproxy_lines_are_read);
   tcase_add_test(parts, test_haproxy_model_brings_a_map_to_what_is_wanted);
   tcase_add_test(parts, test_haproxy_model_becomes_another);
+  tcase_add_test(parts, test_haproxy_model_wants_all_after_many_changes);
   suite_add_tcase(suite, parts);
   return cft_run(suite);
 }
