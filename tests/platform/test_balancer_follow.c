@@ -5,6 +5,8 @@
    ctest: LABEL threads */
 #include "platform/support/follow_world.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 START_TEST(test_follow_what_is_written_is_served) {
@@ -277,6 +279,63 @@ START_TEST(test_follow_metrics_tell) {
 }
 END_TEST
 
+/* ---- a reader of another thread ---- */
+
+typedef struct reader {
+  table *table;
+  atomic_bool stop;
+  int64_t gen;
+  size_t found, went_back;
+} reader;
+
+static void *read_on(void *arg) {
+  reader *r = arg;
+
+  table_online(r->table, 1);
+  while (!atomic_load(&r->stop)) {
+    const route *now = table_find(r->table, "a.test", 6);
+    int64_t gen = now != NULL ? route_gen(now) : -1;
+
+    r->found += now != NULL;
+    r->went_back += gen < r->gen;
+    r->gen = gen;
+    table_quiet(r->table, 1);
+  }
+  table_offline(r->table, 1);
+  return NULL;
+}
+
+START_TEST(test_follow_readers_see_it_go_forward) {
+  enum { WRITES = 200 };
+  reader r = {.gen = -1};
+  pthread_t thread;
+  follow_world w;
+  follower *f;
+
+  follow_world_open(&w);
+  f = follower_new(&w, 0);
+  follower_open(f);
+  r.table = f->table;
+  atomic_init(&r.stop, false);
+  ck_assert_int_eq(pthread_create(&thread, NULL, read_on, &r), 0);
+  FOLLOW_AWAIT(&w, f->replaced == 1);
+  for (int i = 1; i <= WRITES; i++) {
+    if (i % 9 == 0) /* the revision before it is served on */
+      follow_put(&w, "route:a", "\"app\":1");
+    follow_put_route(&w, "a", i);
+    if (i % 3 == 0)
+      FOLLOW_AWAIT(&w, follow_served(f, "a") == i);
+  }
+  FOLLOW_AWAIT(&w, follow_served(f, "a") == WRITES);
+  atomic_store(&r.stop, true);
+  ck_assert_int_eq(pthread_join(thread, NULL), 0);
+  ck_assert_uint_gt(r.found, 0);
+  ck_assert_uint_eq(r.went_back, 0);
+  table_reclaim(f->table);
+  follow_world_close(&w);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("balancer_follow");
   TCase *c = tcase_create("follow");
@@ -289,6 +348,7 @@ int main(void) {
   tcase_add_test(c, test_follow_balancers_are_listed);
   tcase_add_test(c, test_follow_two_routes_with_one_host);
   tcase_add_test(c, test_follow_metrics_tell);
+  tcase_add_test(c, test_follow_readers_see_it_go_forward);
   suite_add_tcase(suite, c);
   return cft_run(suite);
 }

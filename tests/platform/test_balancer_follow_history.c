@@ -40,6 +40,11 @@ START_TEST(test_follow_an_empty_database_loses_nothing_at_once) {
   ck_assert_int_eq(f->gone, 0);
   ck_assert(!follow_is_listed(f)); /* and that is told */
   ck_assert_str_ne(follow_now(f).trouble, "");
+  /* A second reading right behind the first is none. */
+  FOLLOW_AWAIT(&w, follow_audit(f->follow));
+  FOLLOW_AWAIT(&w, follow_now(f).audits == 1);
+  ck_assert_int_eq(f->gone, 0);
+  ck_assert_uint_eq(follow_now(f).unproven, 3);
   follow_put_route(&w, "b", 6); /* comes back, newer */
   FOLLOW_AWAIT(&w, follow_served(f, "b") == 6);
   ck_assert_uint_eq(follow_now(f).unproven, 2);
