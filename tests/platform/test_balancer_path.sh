@@ -55,6 +55,7 @@ load_end() { # what, name
   kill -TERM "${load_pid[$2]}"
   wait "${load_pid[$2]}"
   unset "load_pid[$2]"
+  printf "%s: visitors of %s: %s\n" "$1" "$2" "$(cat "load.$2")"
   expect_match "$1: visitors of $2" '{"ok":[1-9]*,"wrong":0,"connections":4,*' \
     "$(cat "load.$2")"
 }
