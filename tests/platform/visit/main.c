@@ -109,6 +109,15 @@ static bool begin(visit *v, threads *t) {
   return false;
 }
 
+/* A law that nothing was held to has not held. */
+static void judge_checks(visit *v) {
+  if (v->o->naive || v->broken[V10_LIVE])
+    return;
+  for (unsigned law = 0; law < VISIT_LAWS; law++)
+    if (v->checks[law] == 0 && (law != V13_MOVED || v->o->moves))
+      wrong(v, law, "nothing was looked at");
+}
+
 static unsigned one_run(const visit_options *o, const options *ko,
                         uint64_t seed) {
   visit *v = visit_new(o, ko, seed);
@@ -125,6 +134,7 @@ static unsigned one_run(const visit_options *o, const options *ko,
   watch_judge(v);
   balancers_end(v);
   world_close(&v->k);
+  judge_checks(v);
   for (unsigned law = 0; law < VISIT_LAWS; law++)
     broken |= v->broken[law] ? 1U << law : 0;
   report(v, !broken);
