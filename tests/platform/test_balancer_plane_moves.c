@@ -441,7 +441,7 @@ START_TEST(test_plane_apps_that_move_well_show_no_error) {
   static crowd k;
 
   begin_crowd(&k);
-  move_about(&k, move_well, cft_is_slow() ? 1500 : 6000);
+  move_about(&k, move_well, cft_is_slow() ? 500 : 6000);
   ck_assert_msg(atomic_load(&k.wrong) == 0, "%s", k.first);
   ck_assert_msg(atomic_load(&k.pages) == 0, "%zu pages: %s",
                 atomic_load(&k.pages), k.first);
@@ -457,7 +457,7 @@ START_TEST(test_plane_nobody_sees_another_apps_bytes) {
   static crowd k;
 
   begin_crowd(&k);
-  move_about(&k, move_badly, cft_is_slow() ? 1500 : 6000);
+  move_about(&k, move_badly, cft_is_slow() ? 500 : 6000);
   ck_assert_msg(atomic_load(&k.wrong) == 0, "%s", k.first);
   ck_assert_uint_gt(atomic_load(&k.own), 0);
   ck_assert_uint_gt(atomic_load(&k.pages), 0);
