@@ -211,6 +211,7 @@ START_TEST(test_table_in_place_of_another_name_the_order_holds) {
   routes_drop(s, b);
   CHECK_HOST(t, "x.example", "c");
   ck_assert(routes_put(s, c, c)); /* it is there: nothing happens */
+  CHECK_HOST(t, "x.example", "c");
   ck_assert(routes_put(s, c, NULL));
   CHECK_HOST(t, "x.example", "c");
   routes_drop(s, c);
@@ -323,6 +324,21 @@ static void model_check_one(const model *m, const char *host) {
   }
 }
 
+/* So that a search ends, soon, and it is made anew as seldom as that allows. */
+static void check_slots(const routes *s) {
+  size_t held = 0, used = 0;
+
+  for (size_t i = 0; i < s->index->size; i++) {
+    uint64_t value = atomic_load(&s->index->slots[i]);
+
+    held += value != SLOT_NEVER && value != SLOT_GONE;
+    used += value != SLOT_NEVER;
+  }
+  ck_assert_uint_eq(s->held, held);
+  ck_assert_uint_eq(s->used, used);
+  ck_assert_uint_le(used * 8, s->index->size * 7);
+}
+
 static void model_check(const model *m) {
   char host[64];
   size_t hosts = 0, listed = 0;
@@ -344,6 +360,7 @@ static void model_check(const model *m) {
     listed += of;
   next:;
   }
+  check_slots(m->s);
   ck_assert_uint_eq(routes_host_count(m->s), hosts);
   ck_assert_uint_eq(routes_shadow_count(m->s), listed - hosts);
 }
@@ -441,6 +458,26 @@ START_TEST(test_table_comings_and_goings_do_not_fill_it) {
   }
   /* Empty, and each slot as new, or a search would not end. */
   ck_assert_uint_eq(routes_host_count(s), 0);
+  table_free(t);
+}
+END_TEST
+
+START_TEST(test_table_one_at_a_time_needs_no_other_array) {
+  table *t = table_new();
+  routes *s = table_current(t);
+  const table_index *index = s->index;
+  char host[32];
+
+  for (int i = 0; i < 10000; i++) {
+    route *r;
+
+    (void)snprintf(host, sizeof host, "h%d.example", i);
+    r = put(s, "a", host, NULL);
+    routes_drop(s, r);
+    free(r);
+  }
+  ck_assert_ptr_eq(s->index, index);
+  check_slots(s);
   table_free(t);
 }
 END_TEST
@@ -634,6 +671,7 @@ int main(void) {
   tcase_add_test(t, test_table_a_host_that_is_listed_twice_is_one);
   tcase_add_test(t, test_table_any_order_of_changes_is_as_the_list_says);
   tcase_add_test(t, test_table_comings_and_goings_do_not_fill_it);
+  tcase_add_test(t, test_table_one_at_a_time_needs_no_other_array);
   tcase_add_test(t, test_table_hashes_are_not_the_same_twice);
   tcase_add_test(t, test_table_what_a_reader_may_see_is_kept);
   tcase_add_test(t, test_table_much_that_waits_is_freed_in_order);
