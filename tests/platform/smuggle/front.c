@@ -90,8 +90,7 @@ static enum http_proxy_result on_head(http_exchange *x, const http_head *head,
     echoes++;
     right += http_str_same(head->fields[i].value, f->claim);
   }
-  return echoes == 1 && right == 1 && head->status != 421 ? HTTP_PROXY_OK
-                                                          : HTTP_PROXY_REJECTED;
+  return echoes == 1 && right == 1 ? HTTP_PROXY_OK : HTTP_PROXY_REJECTED;
 }
 
 static void on_request(http_exchange *x, void *user) {

@@ -156,7 +156,8 @@ async function phase(what, w, count, say, {status, code, most, read = true} = {}
     fail(`${what}: ${Math.round(each)} bytes for each of ${count}`);
   if (read)
     await crowd.gone(what);
-  await closed(what, w, w.files + SPARE);
+  else
+    await closed(what, w, w.files + SPARE);
   console.log(`${what}: ${count} connections, ${Math.round(each)} bytes each, ` +
       `gone after ${((Date.now() - began) / 1000).toFixed(1)} s; the visitor ` +
       `waited ${w.visitor.slowest} ms at most`);
@@ -253,7 +254,7 @@ async function crowded(recorder, behind) {
 }
 
 async function main() {
-  const recorder = new Recorder(BIG);
+  const recorder = new Recorder({big: BIG});
   const behind = await recorder.listen();
   const subject = await subjects[options.subject](behind, LIMITS);
   const w = {address: subject.address, pid: subject.pid,

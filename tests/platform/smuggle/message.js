@@ -1,5 +1,6 @@
 // Requests and answers read by rules of their own, not by the code that is
-// tested: whatever could be read in two ways is told as bad.
+// tested: whatever could be read in two ways is told as bad; but where it is to
+// be lenient, only what cannot be read at all.
 'use strict';
 
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -29,10 +30,15 @@ const all = (fields, name) =>
   fields.filter(([n]) => n.toLowerCase() === name).map(([, v]) => v);
 
 // {kind: 'none'|'length'|'chunked', length} or {bad}.
-function framing(fields) {
+function framing(fields, lenient) {
   const lengths = all(fields, 'content-length');
   const codings = all(fields, 'transfer-encoding');
-  if (fields.some(([n]) => /^(content_length|transfer[_-]encoding)$/i.test(n) &&
+  if (lenient && codings.length === 1 && /^chunked,?$/i.test(codings[0]))
+    return {kind: 'chunked'};
+  if (lenient && codings.length === 0 && lengths.length === 1 &&
+      /^\d+$/.test(lengths[0]))
+    return {kind: 'length', length: +lengths[0]};
+  if (!lenient && fields.some(([n]) => /^(content_length|transfer[_-]encoding)$/i.test(n) &&
                            n.includes('_')))
     return {bad: 'a twin of a framing field'};
   if (lengths.length + codings.length > 1)
@@ -83,19 +89,20 @@ function bodyOf(text, h, f, ended) {
 
 // A request at `at`: {method, target, fields, kind, body, end}, {bad}, or
 // {more: true, head: null or what is known of it}.
-function request(text, at) {
+function request(text, at, lenient = false) {
   const h = head(text, at);
   if (h === null)
     return {more: true, head: null};
   if (h.bad)
     return h;
-  const line = /^([A-Z0-9_-]+) ([\x21-\x7e]+) HTTP\/1\.1$/.exec(h.first);
-  if (line === null)
+  const line = /^([A-Za-z0-9_-]+) ([\x21-\xff]+) HTTP\/1\.[01]$/.exec(h.first);
+  if (line === null || !lenient &&
+      !/^[A-Z0-9_-]+ [\x21-\x7e]+ HTTP\/1\.1$/.test(h.first))
     return {bad: `first line ${JSON.stringify(h.first)}`};
-  const f = framing(h.fields);
+  const f = framing(h.fields, lenient);
   if (f.bad)
     return f;
-  if (all(h.fields, 'host').length !== 1)
+  if (!lenient && all(h.fields, 'host').length !== 1)
     return {bad: 'not one Host'};
   const top = {method: line[1], target: line[2], fields: h.fields,
                kind: f.kind, headEnd: h.end};

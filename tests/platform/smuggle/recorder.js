@@ -7,8 +7,10 @@ const net = require('net');
 const message = require('./message.js');
 
 class Recorder {
-  constructor(big = 0) {
+  constructor({big = 0, lenient = false} = {}) {
     this.count = 0;
+    this.taken = 0;
+    this.lenient = lenient;
     this.big = Buffer.alloc(big, 'b'); // what /big is answered with
     this.script = null; // {bytes, slice, close}: instead of the next answer
     this.conns = [];
@@ -73,7 +75,7 @@ class Recorder {
 
   take(c) {
     while (!c.busy && c.bad === null && c.at < c.text.length) {
-      const r = message.request(c.text, c.at);
+      const r = message.request(c.text, c.at, this.lenient);
       if (r.bad) {
         this.wrong(c, r.bad);
         return;
@@ -90,6 +92,7 @@ class Recorder {
       c.at = 0;
       c.continued = false;
       c.busy = true;
+      r.number = ++this.taken;
       c.requests.push(r);
       if (c.text !== '')
         this.wrong(c, `surplus ${JSON.stringify(c.text.slice(0, 200))}`);

@@ -140,7 +140,7 @@ async function haproxy(behind) {
     fs.writeFileSync(file, fs.readFileSync(
         path.join(__dirname, 'haproxy.cfg'), 'latin1')
         .replace('LISTEN', `127.0.0.1:${port}`).replace('BEHIND', behind)
-        .replace('CLAIM', CLAIM));
+        .replace(/CLAIM/g, CLAIM));
     const child = start('haproxy', ['-db', '-f', file], 'haproxy.log');
     const up = await until('HAProxy listens', () =>
       child.exitCode !== null ? 'no' : new Promise(done => {
