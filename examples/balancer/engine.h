@@ -16,16 +16,17 @@ typedef struct engine_config {
   unsigned threads;   /* 0: one for each core */
   table *table;
   metrics *metrics;
-  bool access_log;
+  bool access_log;        /* a line for each request, at level info */
   bool forwarded_https;   /* X-Forwarded-Proto is https: TLS ends before us */
   size_t max_connections; /* of visitors, in all; 0: 20000 */
-  size_t max_app;         /* exchanges of one app, in all; 0: 1000: E14 */
+  size_t max_app;         /* exchanges of one app, in all; 0: 1000: E14. Both
+                             are shared out among the threads: a thread has its
+                             part, rounded up */
   uint64_t max_body;      /* 0: 1 GiB */
   size_t max_head;        /* 0: 16 KiB */
-  int64_t head_ms, idle_ms, connect_ms, answer_ms,
-      drain_ms;               /* 0: 10 s, 60 s,
-                                 2 s, 30 s, 30 s */
-  int64_t tunnel_ms;          /* an idle websocket; 0: 1 h */
+  /* 0: 10 s, 60 s, 2 s, 30 s, and 1 h for an idle websocket */
+  int64_t head_ms, idle_ms, connect_ms, answer_ms, tunnel_ms;
+  int64_t drain_ms;           /* 0: nobody is waited for; for HAProxy 30 s */
   const char *naive;          /* only with PLATFORM_HOOKS: "noguard", or NULL */
   const char *haproxy_socket; /* HAProxy's runtime socket */
   int64_t verify_ms; /* how often HAProxy's maps are compared; 0: 60 s */

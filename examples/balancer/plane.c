@@ -112,7 +112,6 @@ static void set_defaults(engine_config *c) {
   or_else(&c->idle_ms, 60 * 1000);
   or_else(&c->connect_ms, 2 * 1000);
   or_else(&c->answer_ms, 30 * 1000);
-  or_else(&c->drain_ms, 30 * 1000);
   or_else(&c->tunnel_ms, 60 * 60 * 1000);
 }
 
