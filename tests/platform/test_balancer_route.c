@@ -355,6 +355,27 @@ START_TEST(test_route_what_no_document_says_is_refused) {
 }
 END_TEST
 
+/* Each route has one length. */
+START_TEST(test_route_what_could_be_shorter_is_refused) {
+  route *r = route_make(plain());
+  size_t len = route_size(r);
+  unsigned char *longer = cft_calloc(1, len + 8);
+  unsigned char *gen = memmem(r, len, "shop\x02\x01", 6);
+
+  memcpy(longer, r, len);
+  ck_assert_ptr_nonnull(route_check(longer, len + 8));
+  longer[0]++; /* its length */
+  ck_assert_ptr_null(route_check(longer, len + 8));
+  ck_assert_ptr_nonnull(gen);
+  gen[5] = 0;
+  ck_assert_ptr_null(route_check(r, len));
+  gen[5] = 2;
+  ck_assert_ptr_eq(route_check(r, len), r);
+  free(longer);
+  free(r);
+}
+END_TEST
+
 int main(void) {
   Suite *s = suite_create("balancer_route");
   TCase *t = tcase_create("balancer_route");
@@ -365,6 +386,7 @@ int main(void) {
   tcase_add_test(t, test_route_many_changed_bytes_are_refused_or_a_document);
   tcase_add_test(t, test_route_cut_ones_are_refused);
   tcase_add_test(t, test_route_what_no_document_says_is_refused);
+  tcase_add_test(t, test_route_what_could_be_shorter_is_refused);
   suite_add_tcase(s, t);
   return cft_run(s);
 }

@@ -153,7 +153,8 @@ static void *read_on(void *ctx) {
 
 typedef struct writing {
   table *t;
-  route *held[APPS];
+  route *held[APPS], *wide;
+  char host[HOST_MOST + 1]; /* of the wide one */
   int64_t gen;
   size_t retired;
 } writing;
@@ -204,6 +205,28 @@ static void renew(writing *w) {
     retire(w, old[app]);
 }
 
+/* One with many hosts that nobody knew, so that the set has to grow. */
+static void put_wide(writing *w, size_t i) {
+  route_doc d;
+  route *was = w->wide;
+
+  memset(&d, 0, sizeof d);
+  (void)snprintf(d.app, sizeof d.app, "wide");
+  for (d.host_count = 0; d.host_count < HOSTS_MOST; d.host_count++)
+    (void)snprintf(d.hosts[d.host_count], sizeof d.hosts[0], "w%zu-%zu.example",
+                   i, d.host_count);
+  w->wide = route_make(&d);
+  ck_assert_ptr_nonnull(w->wide);
+  /* A set that was published since does not have the one before. */
+  if (was != NULL &&
+      routes_find(table_current(w->t), w->host, strlen(w->host)) != was)
+    ck_assert(routes_put(table_current(w->t), w->wide, NULL));
+  else
+    ck_assert(routes_put(table_current(w->t), w->wide, was));
+  retire(w, was);
+  (void)snprintf(w->host, sizeof w->host, "%s", d.hosts[0]);
+}
+
 static void change(writing *w, size_t i) {
   table_notice notice = {.full = i % 2 == 0, .msg = "soon"};
 
@@ -211,6 +234,8 @@ static void change(writing *w, size_t i) {
     renew(w);
   else if (i % 101 == 0)
     ck_assert(table_set_notice(w->t, &notice));
+  else if (i % 7 == 0)
+    put_wide(w, i);
   else if (i % 5 == 0)
     drop_one(w, (i / 5 * 7 % APPS) | 1);
   else
@@ -249,6 +274,7 @@ START_TEST(test_table_readers_never_see_what_is_not) {
   table_free(w.t);
   for (size_t app = 0; app < APPS; app++)
     free(w.held[app]);
+  free(w.wide);
 }
 END_TEST
 
