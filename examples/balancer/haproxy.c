@@ -15,6 +15,7 @@ typedef struct haproxy_engine {
   haproxy_sync sync;
   engine_config config;
   char *listen, *path;
+  bool has_table;       /* the model was made of one that was ready */
   bool short_of_memory; /* the model is not what the table says */
   size_t refused;       /* hosts that HAProxy cannot be told */
   char refused_why[HAPROXY_SAY];
@@ -74,6 +75,12 @@ static void put_each(void *ctx, const route *r, size_t i) {
   put_host(ctx, r, host, len);
 }
 
+/* Holds the lock. From the first table on HAProxy is told. */
+static void note_table(haproxy_engine *h) {
+  if (table_is_ready(h->config.table))
+    h->has_table = h->sync.ready = true;
+}
+
 /* All of it anew. The old model stays when there is no memory for another. */
 static void fill(haproxy_engine *h) {
   filling f = {h, haproxy_model_new(), TEXT_INIT, true};
@@ -93,7 +100,7 @@ static void fill(haproxy_engine *h) {
   }
   (void)pthread_mutex_lock(&h->sync.lock);
   haproxy_model_become(h->sync.model, f.model);
-  h->sync.ready = h->sync.ready || table_is_ready(h->config.table);
+  note_table(h);
   (void)pthread_mutex_unlock(&h->sync.lock);
 }
 
@@ -138,7 +145,7 @@ static void change(haproxy_engine *h, const route *was, const route *is) {
     put_route(&f, was);
     put_route(&f, is);
     put_notice(&f);
-    h->sync.ready = h->sync.ready || table_is_ready(h->config.table);
+    note_table(h);
     (void)pthread_mutex_unlock(&h->sync.lock);
     h->short_of_memory = !f.ok;
   }
@@ -223,6 +230,10 @@ static void on_news(uv_async_t *async) {
   void (*drained)(void *ctx) = h->drained;
 
   h->drained = NULL;
+  /* A snapshot comes into force after the engine was opened, and before the
+     loop runs, without a word. */
+  if (!h->has_table && table_is_ready(h->config.table))
+    replaced(&h->base);
   if (h->config.on_applied != NULL)
     h->config.on_applied(h->config.ctx);
   if (drained != NULL)
@@ -318,6 +329,7 @@ engine *haproxy_open(uv_loop_t *loop, const engine_config *config, char *error,
   h->sync.ctx = h;
   if (haproxy_sync_start(&h->sync, error, size)) {
     replaced(&h->base);
+    from_thread(h); /* see on_news */
     return &h->base;
   }
   uv_close((uv_handle_t *)&h->news, on_closed);

@@ -297,6 +297,32 @@ START_TEST(test_haproxy_goes_on_while_the_balancer_begins_anew) {
 }
 END_TEST
 
+/* A snapshot is put in force once the engine is open, and nobody tells it. */
+START_TEST(test_haproxy_gets_a_table_that_came_without_a_word) {
+  haproxy_world h;
+  guard g;
+  routes *set;
+  route_doc doc = doc_of("a1", "a1.example", ROUTE_LIVE);
+
+  guard_start(&g, claim1, NULL);
+  haproxy_world_start(&h, (engine_config){0});
+  table_set_ready(h.w.table, false);
+  haproxy_open_engine(&h);
+  doc_to(&doc, g.addr, claim1);
+  h.w.held[1] = route_make(&doc);
+  set = routes_new(h.w.table, 1);
+  ck_assert(h.w.held[1] != NULL && set != NULL);
+  ck_assert(routes_put(set, h.w.held[1], NULL));
+  table_publish(h.w.table, set);
+  h.w.set = set;
+  table_set_ready(h.w.table, true);
+  until_applied(&h);
+  expect_shown(&h, "a1.example", 200, claim1);
+  guard_stop(&g);
+  haproxy_world_close(&h);
+}
+END_TEST
+
 /* ---- others who write ---- */
 
 typedef struct repaired {
@@ -513,6 +539,7 @@ int main(void) {
   tcase_add_test(map, test_haproxy_killed_gets_all_again);
   tcase_add_test(map, test_haproxy_reloaded_gets_all_in_the_new_process);
   tcase_add_test(map, test_haproxy_goes_on_while_the_balancer_begins_anew);
+  tcase_add_test(map, test_haproxy_gets_a_table_that_came_without_a_word);
   tcase_add_test(map, test_haproxy_tampered_with_is_seen_and_repaired);
   suite_add_tcase(suite, map);
   tcase_add_test(more, test_haproxy_refusals_lead_to_a_replacement);
