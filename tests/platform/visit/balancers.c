@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CATCH_UP_MS = 3000, TERM_MS = 15000 };
+enum { CATCH_UP_MS = 3000, TERM_MS = 15000, STATUS_MS = 3000 };
 
 /* The port file has two lines: for visitors, and the admin face. */
 static bool read_addresses(balancer *b, const char *said) {
@@ -138,4 +138,29 @@ void balancer_ill(balancer *b) { b->ill_until_ms = INT64_MAX; }
 
 void balancer_well(balancer *b, int64_t catch_up_ms) {
   b->ill_until_ms = now_ms() + catch_up_ms;
+}
+
+/* As it says itself. */
+static bool is_in_step(const balancer *b) {
+  json_t *status = balancer_get(b, "/status", STATUS_MS);
+  const json_t *follows = json_object_get(status, "feed");
+  bool in_step = json_is_true(json_object_get(status, "synced")) &&
+                 json_is_false(json_object_get(status, "stale")) &&
+                 json_is_integer(json_object_get(follows, "unproven")) &&
+                 json_integer_value(json_object_get(follows, "unproven")) == 0;
+  json_decref(status);
+  return in_step;
+}
+
+bool balancers_in_step(visit *v, int64_t ms) {
+  int64_t end = now_ms() + ms;
+  for (unsigned i = 0; i < BALANCERS; i++)
+    while (!is_in_step(&v->balancers[i])) {
+      if (now_ms() > end) {
+        wrong(v, V6_SAME, "%s does not come to be in step", v->balancers[i].id);
+        return false;
+      }
+      sleep_ms(50);
+    }
+  return true;
 }

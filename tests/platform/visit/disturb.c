@@ -110,13 +110,40 @@ void disturb_look(visit *v) {
       disturb_end(v, i);
 }
 
-/* Its shards are missing to the other nodes as well. */
-void node_up(visit *v, unsigned node, bool up) {
+static void all_ill(visit *v) {
   for (unsigned i = 0; i < BALANCERS; i++)
     balancer_ill(&v->balancers[i]);
-  tell_couch(&v->k, "POST", "/node",
-             json_pack("{s:i,s:b}", "node", (int)node, "up", (int)up));
-  for (unsigned i = 0; up && i < BALANCERS; i++)
+}
+
+/* Those that are under no spell. */
+static void some_well(visit *v) {
+  for (unsigned i = 0; i < BALANCERS; i++)
     if (v->balancers[i].spell == 0 && v->balancers[i].life % 2 == 1)
       balancer_well(&v->balancers[i], CATCH_UP_MS);
+}
+
+/* Its shards are missing to the other nodes as well. */
+void node_up(visit *v, unsigned node, bool up) {
+  all_ill(v);
+  tell_couch(&v->k, "POST", "/node",
+             json_pack("{s:i,s:b}", "node", (int)node, "up", (int)up));
+  if (up)
+    some_well(v);
+}
+
+/* It goes on with what it has, and hears of nothing. */
+void node_split(visit *v, unsigned node, bool split) {
+  json_t *others = json_array();
+  all_ill(v);
+  for (unsigned i = 0; i < VISIT_NODES; i++)
+    if (i != node)
+      (void)json_array_append_new(others, json_integer(i));
+  if (split) {
+    tell_couch(&v->k, "POST", "/split",
+               json_pack("{s:[[i],o]}", "groups", (int)node, others));
+    return;
+  }
+  json_decref(others);
+  tell_couch(&v->k, "POST", "/heal", json_object());
+  some_well(v);
 }

@@ -44,12 +44,14 @@ static void end_looking(visit *v, threads *t) {
 }
 
 static void in_trouble(visit *v, threads *t) {
-  pthread_t users[USERS];
+  pthread_t users[USERS], mayfly;
   phase_begin(v, PHASE_TROUBLE);
   for (unsigned i = 0; i < USERS; i++)
     (void)pthread_create(&users[i], NULL, mover_main, &t->args[i]);
+  (void)pthread_create(&mayfly, NULL, mayfly_main, v);
   trouble(v);
   v->users_end = true;
+  (void)pthread_join(mayfly, NULL);
   for (unsigned i = 0; i < USERS; i++)
     (void)pthread_join(users[i], NULL);
 }

@@ -52,13 +52,14 @@ static void print_latencies(const visit *v) {
 }
 
 void report(const visit *v, bool ok) {
-  printf("%-4s seed %llu%s%s: %u requests, %u apps moved, %u wishes; killed %u "
+  printf("%-4s seed %llu%s%s: %u requests, %u apps moved, %u wishes, %u "
+         "mayflies; killed %u "
          "balancers %u provisioners %u drones; %u feeds disturbed, %u times "
          "nodes away; settled in %.1f s\n",
          ok ? "ok" : "BAD", (unsigned long long)v->k.seed,
          v->o->naive ? " " : "", v->o->naive ? v->o->naive : "", v->asked,
-         v->moves, v->wishes, v->balancer_kills, v->prov_kills, v->drone_kills,
-         v->disturbed, v->nodes_away, v->settle_s);
+         v->moves, v->wishes, v->mayflies, v->balancer_kills, v->prov_kills,
+         v->drone_kills, v->disturbed, v->nodes_away, v->settle_s);
   print_phase(v, "moving", PHASE_MOVING);
   print_phase(v, "trouble", PHASE_TROUBLE);
   print_phase(v, "away", PHASE_AWAY);

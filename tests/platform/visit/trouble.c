@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-enum { SPELL_MS = 1500, AWAY_CATCH_UP_MS = 8000 };
+enum { SPELL_MS = 1500, IN_STEP_MS = 30000 };
 
 static void hit_provisioner(visit *v) {
   unsigned i = dice_below(&v->dice, VISIT_PROVS);
@@ -34,19 +34,22 @@ static void again(visit *v, unsigned i, int sig) {
     wrong(v, V10_LIVE, "balancer %s does not start again", v->balancers[i].id);
 }
 
-/* Killed, and back while its node of the database is away, or not. */
+/* Killed, and back while its node of the database is there, or away, or split
+   from the others. */
 static void hit_balancer(visit *v, unsigned i) {
-  unsigned node = v->balancers[i].node;
-  bool lonely = dice_below(&v->dice, 2) == 0;
-  if (lonely) {
+  void (*const ways[])(visit *, unsigned, bool) = {NULL, node_up, node_split};
+  unsigned node = v->balancers[i].node, way = dice_below(&v->dice, 3);
+  bool is_up = ways[way] == node_up;
+  if (ways[way]) {
     v->nodes_away++;
-    node_up(v, node, false);
+    ways[way](v, node, !is_up);
+    sleep_ms(dice_below(&v->dice, 500));
   }
   again(v, i, SIGKILL);
-  if (!lonely)
+  if (!ways[way])
     return;
   sleep_ms(500 + dice_below(&v->dice, 1000));
-  node_up(v, node, true);
+  ways[way](v, node, is_up);
 }
 
 /* One that is not left without its feed for all the time. */
@@ -143,5 +146,6 @@ void away(visit *v) {
     sleep_ms(v->o->away_ms / 4);
     disturb_end(v, third);
   }
-  digests_judge(v, now_ms() + AWAY_CATCH_UP_MS, "after the database was away");
+  (void)balancers_in_step(v, IN_STEP_MS);
+  digests_judge(v, now_ms(), "after the database was away");
 }

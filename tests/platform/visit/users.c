@@ -156,7 +156,17 @@ void move_apps(visit *v) {
 
 /* ---- in the end ---- */
 
+static void end_mayfly(visit *v) {
+  int64_t end = now_ms() + OP_MS;
+  int status = 0;
+  while ((status = mayfly_ask(v, "DELETE", "", NULL)) / 100 != 2 &&
+         status != 404 && now_ms() < end)
+    sleep_ms(AGAIN_MS);
+}
+
 void last_wishes(visit *v, bool end) {
+  if (end)
+    end_mayfly(v);
   for (unsigned app = 0; app + 1 < v->o->apps; app++)
     if (!post_wish(&v->k, app, end && app == 0 ? "stop" : "start"))
       wrong(v, V10_LIVE, "nobody takes the wish for app-%u", app);

@@ -10,6 +10,7 @@
  *   disturb.c    what goes wrong with a balancer's feed
  *   trouble.c    what goes wrong, and when
  *   users.c      threads that move, stop and start apps; what is wished last
+ *   mayfly.c     an app that comes and goes
  *   visitors.c   threads that ask, and judge what comes
  *   facts.c      which revisions the database has had, and when
  *   watch.c      which of them each balancer holds: late ones, backward ones
@@ -27,6 +28,7 @@
 enum {
   BALANCERS = 3,
   VISIT_APPS_MOST = 64,
+  MAYFLY = VISIT_APPS_MOST, /* the app that comes and goes */
   VISIT_PROVS = 2,
   /* Two for provisioners, one for who only looks, one for each balancer. */
   VISIT_NODES = 3 + BALANCERS,
@@ -121,8 +123,8 @@ typedef struct visit {
   atomic_uint checks[VISIT_LAWS];
   atomic_uint foreign; /* pages of other apps */
   atomic_uint asked, answered[PHASES], pages[PHASES][100], cut[PHASES];
-  atomic_uint moves, wishes, balancer_kills, prov_kills, drone_kills, disturbed,
-      nodes_away;
+  atomic_uint moves, wishes, mayflies, balancer_kills, prov_kills, drone_kills,
+      disturbed, nodes_away;
   int64_t begun_ms, phase_ms[PHASES]; /* how long each was */
   double settle_s;
 } visit;
@@ -139,6 +141,9 @@ bool balancer_start(visit *v, unsigned i);
 void balancer_stop(visit *v, unsigned i, int sig);
 /* GET of its admin face; any thread. The caller's reference, or NULL. */
 json_t *balancer_get(const balancer *b, const char *path, int64_t ms);
+/* Until each has read the database whole, is not stale, and serves nothing that
+   the database may not have. */
+bool balancers_in_step(visit *v, int64_t ms);
 /* Its feed is not to be judged until it had time to catch up. Any thread. */
 void balancer_ill(balancer *b);
 void balancer_well(balancer *b, int64_t catch_up_ms);
@@ -157,6 +162,7 @@ void disturb_end(visit *v, unsigned i);
 /* Ends those whose time is over. */
 void disturb_look(visit *v);
 void node_up(visit *v, unsigned node, bool up);
+void node_split(visit *v, unsigned node, bool split);
 
 /* ---- trouble.c ---- */
 void trouble(visit *v);
@@ -164,6 +170,10 @@ void away(visit *v);
 
 /* ---- users.c ---- */
 void *mover_main(void *arg); /* of a visit_arg */
+/* One more app is made, started and destroyed all the time. */
+void *mayfly_main(void *visit);
+/* The status. */
+int mayfly_ask(visit *v, const char *method, const char *what, json_t *body);
 /* Moves some apps, each until it is live elsewhere. */
 void move_apps(visit *v);
 /* All are started, but the one that never is; and at the end of a run the

@@ -63,11 +63,19 @@ static CURL *connection(const balancer *b) {
   return curl;
 }
 
+static void name_of(unsigned app, char out[32]) {
+  if (app == MAYFLY)
+    (void)snprintf(out, 32, "mayfly");
+  else
+    (void)snprintf(out, 32, "app-%u", app);
+}
+
 /* Some name a claim, as if they came from a balancer. */
 static void ask_for(CURL *curl, unsigned app, bool forged, answer *a) {
-  char host[64];
+  char name[32], host[64];
   struct curl_slist *fields = NULL;
-  (void)snprintf(host, sizeof host, "Host: app-%u.test", app);
+  name_of(app, name);
+  (void)snprintf(host, sizeof host, "Host: %s.test", name);
   fields = curl_slist_append(fields, host);
   if (forged)
     fields = curl_slist_append(
@@ -93,29 +101,38 @@ static int page_of(const char *code) {
   return (code[1] - '0') * 10 + code[2] - '0';
 }
 
+static void own_page(const visit *v, unsigned app, char *out, size_t size) {
+  char nonce[64];
+  nonce_of(&v->k, app, nonce);
+  if (app == MAYFLY)
+    (void)snprintf(out, size, "app=mayfly nonce=mayfly\n");
+  else
+    (void)snprintf(out, size, "app=app-%u nonce=%s\n", app, nonce);
+}
+
 /* I5 and I9: what came, whatever else is going on. */
 static int outcome_of(visit *v, const balancer *b, unsigned app,
                       const answer *a) {
-  char nonce[64], wanted[160];
+  char name[32], wanted[160];
   int page = page_of(a->error);
   if (a->code != CURLE_OK)
     return NO_ANSWER;
+  name_of(app, name);
+  own_page(v, app, wanted, sizeof wanted);
   v->checks[V5_OWN]++;
-  v->checks[V9_KNOWN]++;
-  nonce_of(&v->k, app, nonce);
-  (void)snprintf(wanted, sizeof wanted, "app=app-%u nonce=%s\n", app, nonce);
+  v->checks[V9_KNOWN] += app != MAYFLY;
   if (a->inside)
-    wrong(v, V5_OWN, "%s tells a visitor of app-%u what is inside", b->id, app);
+    wrong(v, V5_OWN, "%s tells a visitor of %s what is inside", b->id, name);
   if (!a->error[0] && a->status == 200 && strcmp(a->body, wanted) == 0)
     return BY_APP;
   if (page < 0 || a->status < 400 || strstr(a->body, "nonce=")) {
     v->foreign += strstr(a->body, "nonce=") != NULL;
-    wrong(v, V5_OWN, "%s answers for app-%u: %ld %s: %.*s", b->id, app,
-          a->status, a->error, (int)strcspn(a->body, "\n"), a->body);
+    wrong(v, V5_OWN, "%s answers for %s: %ld %s: %.*s", b->id, name, a->status,
+          a->error, (int)strcspn(a->body, "\n"), a->body);
     return NO_ANSWER;
   }
-  if (page == 1 || a->status == 404)
-    wrong(v, V9_KNOWN, "%s does not know app-%u: %ld %s", b->id, app, a->status,
+  if ((page == 1 || a->status == 404) && app != MAYFLY)
+    wrong(v, V9_KNOWN, "%s does not know %s: %ld %s", b->id, name, a->status,
           a->error);
   return BY_PAGE + page;
 }
@@ -139,7 +156,7 @@ static void count(visit *v, enum phase phase, int outcome) {
 static void judge_strictly(visit *v, const balancer *b, unsigned app,
                            enum phase phase, int outcome, const answer *a) {
   enum visit_law law = phase == PHASE_MOVING ? V13_MOVED : V8_AWAY;
-  int expected = v->expected[b->index][app];
+  int expected = app == MAYFLY ? NO_ANSWER : v->expected[b->index][app];
   if ((phase != PHASE_MOVING && phase != PHASE_AWAY) || expected == NO_ANSWER)
     return;
   v->checks[law]++;
@@ -176,7 +193,8 @@ void *visitor_main(void *arg) {
     to[i] = connection(&v->balancers[i]);
   while (!v->visitors_end) {
     unsigned i = dice_below(&d, BALANCERS);
-    one_visit(v, to[i], &v->balancers[i], dice_below(&d, v->o->apps),
+    unsigned app = dice_below(&d, v->o->apps + 1);
+    one_visit(v, to[i], &v->balancers[i], app == v->o->apps ? MAYFLY : app,
               dice_below(&d, 8) == 0);
     sleep_ms(dice_below(&d, PAUSE_MS));
   }
