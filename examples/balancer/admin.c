@@ -144,6 +144,10 @@ static double ask_waiting(void *ctx) {
   return (double)((const admin *)ctx)->waiting;
 }
 
+static double ask_comparing(void *ctx) {
+  return (double)((const admin *)ctx)->diffs;
+}
+
 static void make_metrics(admin *a) {
   metrics *m = a->config.metrics;
 
@@ -154,6 +158,9 @@ static void make_metrics(admin *a) {
                       "Requests of the admin face by a name that is not ours.");
   (void)metrics_asked(m, "balancer_admin_waiting", NULL,
                       "Who waits to be told of a route.", ask_waiting, a);
+  (void)metrics_asked(m, "balancer_admin_comparing", NULL,
+                      "Comparisons with other balancers under way.",
+                      ask_comparing, a);
 }
 
 admin *admin_open(uv_loop_t *loop, const admin_config *config, char *error,

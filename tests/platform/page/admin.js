@@ -250,40 +250,42 @@ const tests = {
 
   async clients_that_do_not_read_cost_little() {
     const w = await world();
-    await w.do('pile', {count: 10000});
+    await w.do('pile', {count: 3000, hosts: 16});
     const rss = () => +/VmRSS:\s+(\d+)/.exec(
         fs.readFileSync(`/proc/${w.child.pid}/status`, 'utf8'))[1] / 1024;
     const before = rss();
     const sockets = [];
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < 12; i++) {
       const socket = w.dial();
       sockets.push(socket);
       socket.pause();
-      socket.write('GET /routes?limit=10000 HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      socket.write('GET /routes?limit=10000 HTTP/1.1\r\nHost: localhost\r\n' +
+          'Connection: close\r\n\r\n');
     }
     await until('all have asked', async () =>
-        await w.metric('balancer_admin_requests_total') >= 40);
-    assert.strictEqual((await w.ask('/routes?limit=10000')).json.routes.length,
-                       10000);
-    // 2 MB each if it were not written as it is read
+        await w.metric('balancer_admin_requests_total') >= 12);
+    const whole = (await w.ask('/routes?limit=10000')).body.length;
+    // More than the kernel keeps for each; it is written as it is read.
+    assert.ok(whole > 11e6, `${whole} bytes`);
     if (!instrumented)
-      assert.ok(rss() - before < 40, `${rss() - before} MB more`);
-    for (const socket of sockets.splice(0, 20))
+      assert.ok(rss() - before < 30, `${rss() - before} MB more`);
+    for (const socket of sockets.splice(0, 8))
       socket.destroy();
     // and those who read late get all of it
     const ends = await Promise.all(sockets.map(socket => new Promise(done => {
-      let last = '';
+      let tail = '', bytes = 0;
       socket.setEncoding('latin1');
       socket.on('data', piece => {
-        last = (last + piece).slice(-200);
-        if (last.endsWith('\r\n0\r\n\r\n')) done(last);
+        tail = (tail + piece).slice(-200);
+        bytes += piece.length;
       });
+      socket.on('end', () => done([tail, bytes]));
       socket.resume();
     })));
-    for (const last of ends)
-      assert.match(last, /"app-009999".*"next":null}\n\r\n0\r\n\r\n$/s);
-    for (const socket of sockets)
-      socket.destroy();
+    for (const [tail, bytes] of ends) {
+      assert.match(tail, /"next":null}\n\r\n0\r\n\r\n$/);
+      assert.ok(bytes > whole, `${bytes} of ${whole} bytes`);
+    }
   },
 
   async digests_are_of_the_range_asked_for() {
@@ -347,9 +349,10 @@ const tests = {
     const first = w.ask('/diff?peer=b2', {signal: gone.signal})
         .catch(e => e.name);
     const second = w.ask('/diff?peer=b2');
-    await until('both run', async () =>
-        (await w.ask('/diff?peer=b2', {signal: AbortSignal.timeout(1000)})
-            .catch(() => ({}))).status === 503);
+    const comparing = count => until(`${count} run`, async () =>
+        await w.metric('balancer_admin_comparing') === count);
+    await comparing(2);
+    assert.strictEqual((await w.ask('/diff?peer=b2')).status, 503);
     gone.abort();
     assert.strictEqual(await first, 'AbortError');
     assert.strictEqual((await w.ask('/healthz')).status, 200);
@@ -358,10 +361,8 @@ const tests = {
     assert.strictEqual((await w.ask('/diff?peer=b2')).status, 200);
     // the end waits for what runs, and the asker is cut off
     await w.do('diff', {hold: true});
-    const asked = await w.metric('balancer_admin_requests_total');
     const cut = w.ask('/diff?peer=b2').catch(e => e.code);
-    await until('it runs', async () =>
-        await w.metric('balancer_admin_requests_total') > asked + 1);
+    await comparing(1);
     await w.do('close');
     assert.match(await cut, /ECONNRESET/);
     await w.do('release');

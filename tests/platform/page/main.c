@@ -25,8 +25,24 @@ static void say(const char *words) {
 
 /* ---- what there is to do ---- */
 
+/* As long as a name may be. */
+static json_t *long_hosts(const char *app, int64_t count) {
+  static const char label[] = ".a-label-of-forty-letters-and-four-digits-0";
+  json_t *hosts = json_array();
+  char host[HOST_MOST + 1];
+
+  for (int64_t i = 0; i < count; i++) {
+    (void)snprintf(host, sizeof host, "%s.h%d", app, (int)i);
+    while (strlen(host) + sizeof label <= sizeof host)
+      memcpy(host + strlen(host), label, sizeof label);
+    (void)json_array_append_new(hosts, json_string(host));
+  }
+  return hosts;
+}
+
 static bool pile(const json_t *m, char *why, size_t size) {
   int64_t count = json_integer_value(json_object_get(m, "count"));
+  int64_t hosts = json_integer_value(json_object_get(m, "hosts"));
   bool ok = true;
 
   for (int64_t i = 0; i < count && ok; i++) {
@@ -38,11 +54,12 @@ static bool pile(const json_t *m, char *why, size_t size) {
     (void)snprintf(host, sizeof host, "%s.example", app);
     (void)snprintf(addr, sizeof addr, "127.1.%d.%d:40", (int)(i / 250),
                    (int)(i % 250 + 1));
-    doc = json_pack("{s:s, s:s, s:s, s:[s], s:i, s:s, s:[{s:s, s:s, s:s}]}",
-                    "_id", id, "_rev", "1-0123456789abcdef0123456789abcdef",
-                    "app", app, "hosts", host, "gen", 1, "state", "live", "to",
-                    "drone", addr, "addr", addr, "claim",
-                    "0123456789abcdef0123456789abcdef");
+    doc = json_pack(
+        "{s:s, s:s, s:s, s:o, s:i, s:s, s:[{s:s, s:s, s:s}]}", "_id", id,
+        "_rev", "1-0123456789abcdef0123456789abcdef", "app", app, "hosts",
+        hosts != 0 ? long_hosts(app, hosts) : json_pack("[s]", host), "gen", 1,
+        "state", "live", "to", "drone", addr, "addr", addr, "claim",
+        "0123456789abcdef0123456789abcdef");
     ok = doc != NULL && fake_put(&world.follow, doc, why, size);
     json_decref(doc);
   }

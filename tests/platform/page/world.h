@@ -5,15 +5,16 @@
    The program reads commands, a JSON object in each line of its input, and says
    "ok" or "no: why" to each:
 
-     put DOC, drop APP, pile COUNT    routes; a pile is app-0 ..
-     status MEMBERS                   of follow_status
-     peers LIST                       of peer_status
-     engine MEMBERS                   applied, trouble, requests, connections,
-                                      waiting
-     notice FULL MSG, ready IS        of the table
-     errors CODE COUNT                error pages, more
-     audit IS                         what follow_audit answers
-     diff COUNT ERROR HOLD            what peers_diff finds; hold: until release
+     put DOC, drop APP      routes
+     pile COUNT, HOSTS      app-000000 .., each with so many long hosts, or one
+     status MEMBERS         of follow_status
+     peers LIST             of peer_status
+     engine MEMBERS         applied, trouble, requests, connections, waiting
+     notice FULL MSG        maintenance of all
+     ready IS               of the table
+     errors CODE COUNT      more pages of that code
+     audit IS               what follow_audit answers
+     diff COUNT ERROR HOLD  what peers_diff finds; hold: not until release
      attach, shadow, detach, changed, close */
 #ifndef PAGE_WORLD_H
 #define PAGE_WORLD_H
