@@ -240,7 +240,7 @@ static void change(writing *w, size_t i) {
     drop_one(w, (i / 5 * 7 % APPS) | 1);
   else
     put_one(w, i * 13 % APPS);
-  if (i % 50 == 0)
+  if (i % 500 == 0)
     (void)usleep(1); /* the readers' turn, on one processor, too */
 }
 
