@@ -126,14 +126,14 @@ static void measure_bytes(bench *b) {
     (void)printf("bytes: not measured in this build\n");
     return;
   }
-  /* Of a mirror's entry: 36 bytes, the id, and the revision's number and 16
-     bytes; the value it points to is the block. */
-  over = blocks + index + 36 * b->count + b->ids + 17 * b->count;
+  /* Of a mirror's entry: 36 bytes, the revision and the pointer to the value
+     among them, and the id; the value is the block. */
+  over = blocks + index + 36 * b->count + b->ids;
   (void)printf(
       "bytes for each route: block with malloc's own %.1f, index "
       "%.1f, a mirror's entry by estimate %.1f; in all %.1f, less host "
       "and claim as text %.1f\n",
-      (double)blocks / n, (double)index / n, 53 + (double)b->ids / n,
+      (double)blocks / n, (double)index / n, 36 + (double)b->ids / n,
       (double)over / n, ((double)over - (double)b->text) / n);
 }
 
