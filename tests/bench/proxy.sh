@@ -230,7 +230,7 @@ start_couch() {
   [ -z "${couch-}" ] || return 0
   node tests/couch-serve/couch-serve.js --port 0 >"$work/couch.log" 2>&1 &
   pids+=("$!")
-  until_true "the database" grep -q http:// "$work/couch.log"
+  until_true "the database" grep -qs http:// "$work/couch.log"
   couch=$(grep -oE 'http://[0-9.:]+' "$work/couch.log" | head -n 1)
 }
 
