@@ -3,7 +3,14 @@
    The front decides by one look into the map what is to become of a request:
    txn.to is a target, or a page's code. Behind it there are two backends for
    each form of a page: pages_FORM answers, drones_FORM passes on and looks at
-   what comes back. */
+   what comes back.
+
+   What is not as with the embedded data plane: heads that are no HTTP, too
+   large or too slow get HAProxy's own 400 and 408, without a code; a body is
+   too large only by its Content-Length; a page has no words of a document, such
+   as a place in the line; a 1xx goes on before the claim was seen (a drone's
+   guard passes none on); a request that misses its drone is not tried at
+   another; names of pages in Accept have no weights. */
 #include "balancer/haproxy_state.h"
 
 #include <inttypes.h>
