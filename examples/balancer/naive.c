@@ -257,16 +257,18 @@ static int on_change(changefeed *feed, const changefeed_change *c, void *user) {
 static void on_state(changefeed *feed, const changefeed_event *event,
                      void *user) {
   naive *n = user;
-  bool lost = event->state == CHANGEFEED_STATE_WAITING ||
-              event->state >= CHANGEFEED_STATE_ENDED;
+  bool over = event->state >= CHANGEFEED_STATE_ENDED;
+  bool lost = over || event->state == CHANGEFEED_STATE_WAITING;
 
-  (void)feed;
   if (event->state == CHANGEFEED_STATE_LIVE && n->way == WAY_HISTORY)
     publish(n);
-  if (lost && (n->way == WAY_FEED || event->state >= CHANGEFEED_STATE_ENDED))
-    n->open_at_ms = follow_up_ms() + AGAIN_MS;
   if (lost && n->way == WAY_PRUNE)
     n->list_at_ms = follow_up_ms();
+  if (over || (lost && n->way == WAY_FEED)) { /* its position is forgotten */
+    n->feed = NULL;
+    n->open_at_ms = follow_up_ms() + AGAIN_MS;
+    changefeed_close(feed);
+  }
 }
 
 static bool open_feed(naive *n, char *error, size_t size) {
@@ -305,8 +307,6 @@ void naive_step(naive *n) {
 
   if (n->open_at_ms != 0 && now >= n->open_at_ms) {
     n->open_at_ms = 0;
-    changefeed_close(n->feed);
-    n->feed = NULL;
     if (!open_feed(n, error, sizeof error)) {
       log_event(LOG_ERROR, "naive.open", LS("why", error));
       n->open_at_ms = now + AGAIN_MS;
