@@ -71,15 +71,13 @@ static int64_t changed_ms(visit *v) {
 }
 
 /* Equal before it has to be is equal; what is not is looked at until then. */
-void digests_judge(visit *v, int64_t since_ms, const char *when) {
+void digests_judge(visit *v, const char *when) {
   rest *couch = rest_to(v->k.couch[LOOKER_NODE], NULL);
   int64_t give_up = now_ms() + LONGEST_MS;
   char why[300] = "the database is never quiet";
   int same = -1;
   while (now_ms() < give_up) {
-    int64_t quiet = changed_ms(v) + QUIET_MS;
-    int64_t due = quiet > since_ms ? quiet : since_ms;
-    bool is_due = now_ms() >= due;
+    bool is_due = now_ms() >= changed_ms(v) + QUIET_MS;
     same = look(v, couch, why, sizeof why);
     if (same == 1 || (same == 0 && is_due))
       break;

@@ -29,7 +29,7 @@ ways() {
   cat <<'TABLE'
 noguard    I5                 --drones 14
 feed       I6,I7              --no-kills
-history    I6?,I7?,I16        --spell backward
+history    I6?,I16            --spell backward
 prune      I6?,I7?,I8,I9
 TABLE
 }

@@ -147,5 +147,5 @@ void away(visit *v) {
     disturb_end(v, third);
   }
   (void)balancers_in_step(v, IN_STEP_MS);
-  digests_judge(v, now_ms(), "after the database was away");
+  digests_judge(v, "after the database was away");
 }

@@ -206,8 +206,8 @@ void *watch_main(void *arg); /* of a visit_arg: that balancer */
 void watch_judge(visit *v);
 
 /* ---- digests.c ---- */
-/* I6: 2 s after the last change, at since_ms at the latest, all are equal. */
-void digests_judge(visit *v, int64_t since_ms, const char *when);
+/* I6: 2 s after the last change all are equal. */
+void digests_judge(visit *v, const char *when);
 
 /* ---- report.c ---- */
 void wrong(visit *v, enum visit_law law, const char *format, ...)
