@@ -145,7 +145,7 @@ bool admin_host_is_ours(http_str host, const char *self, const char *machine) {
   if (len == 0 || http_str_is(host, "localhost") || http_str_is(host, self) ||
       http_str_is(host, machine))
     return true;
-  if (len >= sizeof name)
+  if (len >= sizeof name || memchr(host.data, '\0', len) != NULL)
     return false;
   memcpy(name, host.data, len);
   name[len] = '\0';
