@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AGAIN_MS = 1000, LIST_MS = 30000, LIST_MOST = 256 * 1024 * 1024 };
+enum { AGAIN_MS = 1000, LIST_MS = 5000, LIST_MOST = 256 * 1024 * 1024 };
 
 enum way { WAY_FEED, WAY_HISTORY, WAY_PRUNE, WAYS };
 static const char *const way_names[WAYS] = {"feed", "history", "prune"};

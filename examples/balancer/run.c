@@ -347,6 +347,8 @@ static bool begin(program *p, char *error, size_t size) {
       !open_follow(p, error, size) || !open_shadow(p, error, size))
     return false;
   admin_attach(p->admin, p->follow, p->engine, p->peers);
+  if (p->engine != NULL)
+    engine_replaced(p->engine); /* by the snapshot */
   return open_timers(p) && open_signals(p) && write_port_file(p, error, size);
 }
 

@@ -56,10 +56,11 @@ START_TEST(test_text_is_cut_and_cleared) {
 END_TEST
 
 START_TEST(test_text_once_failed_takes_nothing_until_it_is_cleared) {
+  volatile size_t most = SIZE_MAX / 2; /* the compiler need not know */
   text t = TEXT_INIT;
 
   text_str(&t, "kept");
-  text_add(&t, "", SIZE_MAX / 2); /* more than there can be */
+  text_add(&t, "", most); /* more than there can be */
   ck_assert(t.failed);
   ck_assert_str_eq(text_get(&t), "");
   text_str(&t, "x");
