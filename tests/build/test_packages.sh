@@ -5,6 +5,7 @@
 # the machine is changed.
 #
 #   ctest: TIMEOUT 300
+# ctest: COST 45
 set -u
 : "${CFT_SOURCE_DIR:?}" "${CFT_BINARY_DIR:?}"
 export LC_ALL=C

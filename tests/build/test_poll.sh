@@ -4,6 +4,7 @@
 # it. changefeed_loop_fd says that it has no such descriptor.
 #
 #   ctest: TIMEOUT 240
+# ctest: COST 45
 set -u
 : "${CFT_SOURCE_DIR:?}" "${CFT_BINARY_DIR:?}" "${CFT_STATIC:?}"
 export LC_ALL=C

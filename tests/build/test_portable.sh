@@ -6,6 +6,7 @@
 # what it makes of recorded rows is the same as here.
 #
 #   ctest: TIMEOUT 300
+# ctest: COST 60
 set -u
 : "${CFT_SOURCE_DIR:?}" "${CFT_BINARY_DIR:?}"
 export LC_ALL=C

@@ -2,6 +2,7 @@
 # The demo keeps its promises: it ends well, it notices a change that its
 # follower has not told, and a signal at any moment leaves nothing behind.
 # ctest: LABEL couch
+# ctest: COST 70
 # ctest: TIMEOUT 240
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

@@ -2,7 +2,7 @@
  * checkpoint=couch over sockets: a follower that ends or is killed goes on
  * where it was, two of them do not overwrite each other; sessions and
  * endpoints. ctest: TIMEOUT 300
- */
+ * ctest: COST 37 */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif

@@ -1,7 +1,8 @@
 /* A response that breaks at any byte: by FIN, by RST, or by silence. Whatever
    was broken is asked for again, and nothing is lost, doubled or invented.
    Every offset is a feed of its own; all feeds of a case run at once on one
-   loop. Known failures 1, 2, 3, 11, 37, 38, 39, 55, 56, 57, 66, 67, 90. */
+   loop. Known failures 1, 2, 3, 11, 37, 38, 39, 55, 56, 57, 66, 67, 90.
+   ctest: COST 125 */
 #include "support/follow.h"
 #include "support/mem.h"
 #include "support/peer_client.h"

@@ -1,7 +1,8 @@
 /* What a healthy server does and a follower must not take for a fault: ends
    with last_seq, heartbeats of any kind, no word of `pending`; and silence,
    which is a fault and is noticed in time. Known failures 2, 3, 16, 17, 20, 21,
-   27, 30, 44, 54, 58, 59, 67, 68, 69, 71, 77, 79, 90. */
+   27, 30, 44, 54, 58, 59, 67, 68, 69, 71, 77, 79, 90.
+   ctest: COST 50 */
 #include "support/follow.h"
 #include "support/mem.h"
 #include "support/peer_mini.h"

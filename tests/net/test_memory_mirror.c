@@ -2,7 +2,8 @@
    opens or says NOMEM; it gets in step, follows, and lives through another
    history, or is over with NOMEM; what it holds in step is the database; and
    nothing is left behind.
-   ctest: WRAP cfi_clock_now */
+   ctest: WRAP cfi_clock_now
+   ctest: COST 45 */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif

@@ -1,5 +1,6 @@
 /* What an application may do in a mirror's callbacks: stop it, close it, give
-   up; and what ends a mirror without being asked. */
+   up; and what ends a mirror without being asked.
+   ctest: COST 43 */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif

@@ -1,5 +1,6 @@
 /* A database that is deleted and made again while it is mirrored: readers see
-   what was, and then what is, in one step; and what is gone is told once. */
+   what was, and then what is, in one step; and what is gone is told once.
+   ctest: COST 43 */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif

@@ -1,5 +1,6 @@
 /* The tick over sockets: written by us and seen, fresh while all is well, older
-   and older when rows stay away though heartbeats come, refused, shared. */
+   and older when rows stay away though heartbeats come, refused, shared.
+   ctest: COST 37 */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif

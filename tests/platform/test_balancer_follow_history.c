@@ -2,7 +2,8 @@
    empty one, rights that are gone. What is served stays until two readings said
    otherwise; gens do not go back before.
 
-   ctest: LABEL threads */
+   ctest: LABEL threads
+   ctest: COST 43 */
 #include "platform/support/follow_world.h"
 
 /* Databases are told apart by the second they were made in. */

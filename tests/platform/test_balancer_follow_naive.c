@@ -1,7 +1,8 @@
 /* Ways of following that are known to be wrong, in real processes: each goes
    wrong where it should, and the program that is meant does not.
 
-   ctest: TIMEOUT 180 */
+   ctest: TIMEOUT 180
+   ctest: COST 46 */
 #include "platform/support/follow_program.h"
 
 #include "support/couch.h"

@@ -4,6 +4,7 @@
 #   test_balancer_hostile.sh [--subject front] [--idle COUNT]
 #
 # ctest: TIMEOUT 400
+# ctest: COST 60
 command -v node >/dev/null && [ -x "$CFT_PLATFORM/balancer" ] || exit 77
 if ! ulimit -n 20000 2>/dev/null; then
   echo "descriptors are limited to $(ulimit -Hn): ten thousand connections" \

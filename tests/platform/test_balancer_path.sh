@@ -6,6 +6,7 @@
 #   test_balancer_path.sh [--away SECONDS]   how long the database is away (4)
 #
 # ctest: TIMEOUT 170
+# ctest: COST 40
 # shellcheck disable=SC2119,SC2154,SC2317
 set -u
 # shellcheck source=tests/platform/support/provisioner.sh

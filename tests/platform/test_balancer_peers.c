@@ -59,13 +59,13 @@ START_TEST(test_peers_diff_finds_what_differs) {
   ck_assert(!more);
   ck_assert_uint_lt(face_asked(b) - asked, 600);
   name_of(777, app);
-  ck_assert_str_eq(found[1].app, app);
-  ck_assert_str_eq(found[1].mine, "9-changed");
-  ck_assert_str_eq(found[2].app, "shop");
-  ck_assert_str_eq(found[2].mine, "");
-  ck_assert_str_eq(found[2].theirs, "1-only-there");
-  ck_assert_str_eq(found[0].app, "shop-5");
-  ck_assert_str_eq(found[0].theirs, "");
+  ck_assert_str_eq(found[0].app, app);
+  ck_assert_str_eq(found[0].mine, "9-changed");
+  ck_assert_str_eq(found[1].app, "shop");
+  ck_assert_str_eq(found[1].mine, "");
+  ck_assert_str_eq(found[1].theirs, "1-only-there");
+  ck_assert_str_eq(found[2].app, "shop-5");
+  ck_assert_str_eq(found[2].theirs, "");
   face_stop(a);
   face_stop(b);
 }

@@ -1,7 +1,7 @@
 /*
  * The kernel with a simulated database and scripted drones: apps are started,
  * moved, stopped and destroyed, one drone each, whatever fails on the way.
- */
+ * ctest: COST 45 */
 /* ctest: TIMEOUT 300 */
 #include "platform/support/prov.h"
 #include "support/timing.h"

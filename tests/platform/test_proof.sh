@@ -3,6 +3,7 @@
 # small runs here, one of them with fewer drones than apps. kernel/run.sh does
 # more and larger ones.
 # ctest: TIMEOUT 170
+# ctest: COST 35
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 : "${CFT_PLATFORM:?is the directory of the programs}"

@@ -3,6 +3,7 @@
 # be wrong are caught, each by the law that it breaks. kernel/run.sh --naive has
 # all of them.
 # ctest: TIMEOUT 170
+# ctest: COST 35
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 : "${CFT_PLATFORM:?is the directory of the programs}"

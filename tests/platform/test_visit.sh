@@ -3,6 +3,7 @@
 # from outside (visit/visit.h): one small run here. visit/run.sh does more and
 # longer ones.
 # ctest: TIMEOUT 170
+# ctest: COST 30
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 : "${CFT_PLATFORM:?is the directory of the programs}"

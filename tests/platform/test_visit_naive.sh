@@ -2,6 +2,7 @@
 # What judges what visitors see can fail: ways of working known to be wrong are
 # caught, each by the laws that it breaks. visit/run.sh --naive has all of them.
 # ctest: TIMEOUT 170
+# ctest: COST 80
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 : "${CFT_PLATFORM:?is the directory of the programs}"
