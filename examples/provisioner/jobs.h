@@ -5,8 +5,8 @@
 #ifndef PROVISIONER_JOBS_H
 #define PROVISIONER_JOBS_H
 
-#include "common/ids.h"
 #include "common/documents.h"
+#include "common/ids.h"
 
 enum { KEY_MOST = 95, FORGET = -1 };
 

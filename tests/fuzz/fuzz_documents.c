@@ -2,10 +2,10 @@
  * Any bytes as each of the platform's documents: what is refused has a sentence
  * and leaves nothing; what is accepted is written, and read again as the same.
  */
-#include "common/ids.h"
-#include "fuzz/fuzz.h"
 #include "common/documents.c"
 #include "common/documents_write.c"
+#include "common/ids.h"
+#include "fuzz/fuzz.h"
 
 static void try_drone(const json_t *doc) {
   drone_doc first, second;

@@ -1,8 +1,9 @@
 /* Which bounds and which ways of working are searched, and the table of what
  * was found. Exits 1 when the right way breaks a law, or a wrong way does not
  * break those it must. An argument is one row's name, --short (without the big
- * ones, for slow builds) or --deep (with those that take minutes).  ctest: COST
- * 40 */
+ * ones, for slow builds) or --deep (with those that take minutes).
+ *
+ * ctest: COST 40 */
 #include "model.h"
 
 #include <stdio.h>
