@@ -235,7 +235,7 @@ static inline void grammar_chunks(text *t, dice *d) {
     text_printf(t, roll(d) < 200 ? "%x" : "%X", off > 250 ? len + 1 : len);
     text_str(t, PICK(d, after));
     for (unsigned i = 0; i < len; i++)
-      text_add(t, "0\r\n\r\nGET / HTTP/1.1" + i % 19, 1);
+      text_add(t, &"0\r\n\r\nGET / HTTP/1.1"[i % 19], 1);
     grammar_end(t, d);
   }
   text_str(t, roll(d) < 240 ? "0" : "000");
@@ -307,7 +307,7 @@ static inline void grammar_message(text *t, dice *d, bool response) {
   grammar_end(t, d);
   if (kind < 3)
     for (unsigned i = 0; i < len; i++)
-      text_add(t, "GET / HTTP/1.1\r\n\r\n" + i % 18, 1);
+      text_add(t, &"GET / HTTP/1.1\r\n\r\n"[i % 18], 1);
   else if (kind < 6)
     grammar_chunks(t, d);
 }
