@@ -286,9 +286,9 @@ grep -q sec1 err && fail "the value of a wrong flag is shown"
 start_peer --user me:right
 printf 'right\n' >pw
 run diff --settle=0 --a-password-file=pw "http://me@${peer#http://}/db" "$a"
-grep -q 401 err && fail "the password file is not used: $(cat err)"
+grep -qw 401 err && fail "the password file is not used: $(cat err)"
 run diff --settle=0 --b-password-file=pw "$a" "http://me@${peer#http://}/db"
-grep -q 401 err && fail "the password file of B is not used: $(cat err)"
+grep -qw 401 err && fail "the password file of B is not used: $(cat err)"
 CHANGEFEED_PASSWORD=wrong run diff "http://me@${peer#http://}/db" "$a"
 grep -q 'A: .*401' err || fail "the environment is not used: $(cat err)"
 
