@@ -3,19 +3,17 @@
 # the configuration it prints, by whatever options; and both that end and come
 # back.
 # ctest: TIMEOUT 170
-# shellcheck disable=SC2119,SC2154,SC2317
+# shellcheck disable=SC2034,SC2119,SC2154,SC2317
 set -u
 command -v haproxy >/dev/null || exit 77
 # shellcheck source=tests/platform/support/provisioner.sh
 . "$(dirname "${BASH_SOURCE[0]}")/support/provisioner.sh"
 # shellcheck source=tests/platform/support/balancer.sh
 . "$root/tests/platform/support/balancer.sh"
-hap_pid=
 
 real_end() {
   local status=$?
   bals_kill
-  [ -z "$hap_pid" ] || kill -KILL "$hap_pid" 2>/dev/null
   (exit "$status")
   clean_up
 }
@@ -41,44 +39,6 @@ prints 'an odd path' --listen 127.0.0.1:1 \
   --engine haproxy --haproxy-socket "$work/a \$HOME 'b' \"c\" \\d #e"
 expect 'the path is there as it is' 1 \
   "$(grep -c "^  stats socket '.*/a \$HOME '.*b.* \"c\" .*#e' mode 600" printed.cfg)"
-
-# ---- HAProxy ----
-
-port_free() {
-  python3 -c 'import socket
-s = socket.socket()
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])'
-}
-
-hap_start() { # until it has a port nobody else took meanwhile
-  local tries=0
-  while :; do
-    "$balancer" --print-haproxy-config --engine haproxy --listen "$listen" \
-      --haproxy-socket "$work/hap.sock" --threads 1 --max-connections 200 \
-      --access-log >hap.cfg || exit 1
-    haproxy -db -f hap.cfg >>hap.log 2>&1 &
-    hap_pid=$!
-    wait_until hap_is_up_or_over || exit 1
-    if kill -0 "$hap_pid" 2>/dev/null; then
-      return
-    fi
-    [ "${1-}" != again ] && [ "$((tries += 1))" -lt 5 ] || exit 1
-    listen=127.0.0.1:$(port_free)
-  done
-}
-
-hap_is_up_or_over() {
-  ! kill -0 "$hap_pid" 2>/dev/null ||
-    python3 -c 'import socket, sys
-socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "$work/hap.sock" 2>/dev/null
-}
-
-hap_kill() {
-  kill -KILL "$hap_pid"
-  wait "$hap_pid" 2>/dev/null
-  hap_pid=
-}
 
 # ---- drones ----
 
@@ -141,14 +101,14 @@ drone two "shop/${claim}2"
 two=$port
 route shop 1 "$one" 1
 sim_put apps sys:tick:p '{"boot":"b","n":1,"at":1,"up":1,"addr":"x"}'
-listen=127.0.0.1:$(port_free)
-hap_start
-bal[b1]=$listen
+options=(--threads 1 --max-connections 200 --access-log)
+hap_start b1 "${options[@]}"
+listen=${hap[b1]} bal[b1]=$listen
 visit b1 shop.example
 expect 'without a balancer' '503 E09' "$code $page"
 
-engine=(--engine haproxy --haproxy-socket "$work/hap.sock")
-bal_start b1 --listen "$listen" "${engine[@]}"
+bal_engine=haproxy
+bal_start b1
 expect 'where visitors come' "$listen" "${bal[b1]}"
 expect 'it is in force' 200 "$(holds shop 1)"
 visit b1 shop.example
@@ -169,10 +129,10 @@ visit b1 blog.example
 expect 'nothing of another' '503 E06' "$code $page"
 
 # HAProxy dies: nobody is told that the route is in force until it is.
-hap_kill
+hap_end b1 KILL
 gone() { [ "$(holds shop 2 0)" = 404 ]; }
 wait_until gone
-hap_start again
+hap_start b1 "${options[@]}"
 expect 'in force again' 200 "$(holds shop 2)"
 visit b1 shop.example
 expect 'the app again' "200  shop/${claim}2" "$code $page $body"
@@ -185,13 +145,13 @@ visit b1 shop.example
 expect 'HAProxy goes on' "200  shop/${claim}2" "$code $page $body"
 kill -KILL "$SIM_PID"
 SIM_PID=
-bal_start b1 --listen "$listen" "${engine[@]}"
+bal_start b1
 expect 'by its snapshot' 200 "$(holds shop 2)"
 visit b1 shop.example
 expect 'the app all the time' "200  shop/${claim}2" "$code $page $body"
 expect 'and in the log, without a claim' '1 0' \
-  "$(grep -c 'host="blog.example" path="/" status=503' hap.log) \
-$(grep -c "$claim" hap.log)"
+  "$(grep -c 'host="blog.example" path="/" status=503' b1.haproxy.log) \
+$(grep -c "$claim" b1.haproxy.log)"
 bal_end b1
 expect 'how it ended' 0 "$status"
 finish

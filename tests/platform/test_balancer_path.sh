@@ -3,7 +3,11 @@
 # drones and writes routes, and three balancers take visitors there. Nobody sees
 # an error while an app is moved, nor while the database is away.
 #
-#   test_balancer_path.sh [--away SECONDS]   how long the database is away (4)
+#   test_balancer_path.sh [--away SECONDS] [--engine NAME]
+#
+#     --away     how long the database is away (4)
+#     --engine   what serves visitors: embedded, or haproxy: each balancer has
+#                an HAProxy of its own, which stays when it ends
 #
 # ctest: TIMEOUT 170
 # ctest: COST 40
@@ -21,7 +25,25 @@ for program in "$apps" "$nonce"; do
 done
 command -v node >/dev/null 2>&1 || { echo 'no node'; exit 77; }
 away=4
-[ "${1-}" != --away ] || away=${2:?--away takes seconds}
+while [ $# -gt 0 ]; do
+  case $1 in
+    --away) away=${2:?--away takes seconds} ;;
+    --engine) bal_engine=${2:?--engine takes embedded or haproxy} ;;
+    *) echo "test_balancer_path.sh: $1?" >&2 && exit 2 ;;
+  esac
+  shift 2
+done
+options=(--threads 1 --snapshot-every 200ms --max-connections 500)
+# HAProxy's pages have no words of a document.
+words='*Back at noon.*'
+case $bal_engine in
+  embedded) ;;
+  haproxy)
+    command -v haproxy >/dev/null 2>&1 || { echo 'no haproxy'; exit 77; }
+    words='*'
+    ;;
+  *) echo "test_balancer_path.sh: there is no engine $bal_engine" >&2 && exit 2 ;;
+esac
 declare -A load_pid
 all=(b1 b2 b3)
 
@@ -61,6 +83,16 @@ load_end() { # what, name
     "$(cat "load.$2")"
 }
 
+# Those of a balancer that ends go before, and come when it is back; those of an
+# HAProxy stay.
+load_leave() { # what, name
+  [ "$bal_engine" = haproxy ] || load_end "$@"
+}
+
+load_come() { # name
+  [ "$bal_engine" = haproxy ] || load_start "$1"
+}
+
 each() { # what, pattern
   local name
   for name in "${all[@]}"; do
@@ -93,7 +125,7 @@ prov_start a "${with_drones[@]}" --drones-least 3 --drones-most 3 \
 export APPS_SERVER=${api[a]} APPS_TOKEN_FILE=$work/token
 export XDG_RUNTIME_DIR=$work/run
 for name in "${all[@]}"; do
-  bal_start "$name" --threads 1 --snapshot-every 200ms
+  bal_start "$name" "${options[@]}"
 done
 
 # ---- created, started, visited ----
@@ -138,7 +170,7 @@ each 'stopped' '503 E04 *'
 run start shop
 expect 'started again' 0 "$status"
 run maintenance full --message 'Back at noon.'
-each 'maintenance' '503 E31 *Back at noon.*'
+each 'maintenance' "503 E31 $words"
 run maintenance off
 each 'open again' '200  app=shop*'
 
@@ -157,8 +189,22 @@ balancers_say() { # pattern of what apps says
 }
 bal_end b3 KILL
 balancers_say '*balancers 2/3*b3*'
-bal_start b3 --threads 1 --snapshot-every 200ms
+if [ "$bal_engine" = haproxy ]; then
+  visit b3 shop.example
+  expect_match 'HAProxy goes on' '200  app=shop*' "$code $page $body"
+fi
+bal_start b3 "${options[@]}"
 balancers_say '*balancers 3/3*'
+
+# Nobody is told live where visitors would not find it so.
+if [ "$bal_engine" = haproxy ]; then
+  hap_end b3 KILL
+  balancers_say '*balancers 2/3*b3*'
+  hap_start b3 "${options[@]}"
+  balancers_say '*balancers 3/3*'
+  visit b3 shop.example
+  expect_match 'told live again, it is' '200  app=shop*' "$code $page $body"
+fi
 
 # ---- the database is away ----
 
@@ -166,15 +212,15 @@ for name in "${all[@]}"; do
   load_start "$name"
 done
 sim_tell node '{"node":0,"up":false}'
-load_end 'before it dies' b2
+load_leave 'before it dies' b2
 bal_end b2 KILL
-bal_start b2 --threads 1 --snapshot-every 200ms
-load_start b2
-load_end 'before it is ended' b1
+bal_start b2 "${options[@]}"
+load_come b2
+load_leave 'before it is ended' b1
 bal_end b1
 expect 'a balancer ends, the database away' 0 "$status"
-bal_start b1 --threads 1 --snapshot-every 200ms
-load_start b1
+bal_start b1 "${options[@]}"
+load_come b1
 sleep "$away" # so long it is to be away
 sim_tell node '{"node":0,"up":true}'
 run start shop --force
@@ -192,6 +238,11 @@ each 'destroyed' '404 E01 *'
 for name in "${all[@]}"; do
   bal_end "$name"
   expect "$name ends" 0 "$status"
+done
+for name in "${!hap_pid[@]}"; do
+  visit "$name" shop.example
+  expect "HAProxy of $name goes on" '404 E01' "$code $page"
+  hap_end "$name"
 done
 prov_end a
 expect 'the provisioner ends' 0 "$status"

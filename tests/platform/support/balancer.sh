@@ -4,6 +4,9 @@
 #   bal_start NAME [OPTION...]  a balancer, its snapshot in NAME.snapshot: where
 #                               visitors come in bal[NAME], its admin face in
 #                               bal_admin[NAME], its process in bal_pid[NAME]
+#                               With bal_engine=haproxy visitors come to an
+#                               HAProxy of its own (haproxy.sh), which stays
+#                               when it ends
 #   bal_end NAME [SIGNAL]       ends it, and its status in $status
 #   visit NAME HOST             $code, $page (X-Balancer-Error, or ""), $body
 #   await_visit WHAT PATTERN NAME HOST   until "code page body" is like it
@@ -14,14 +17,22 @@ if [ ! -x "$balancer" ]; then
   exit 77
 fi
 declare -A bal bal_admin bal_pid
+bal_engine=embedded
+# shellcheck source=tests/platform/support/haproxy.sh
+. "$root/tests/platform/support/haproxy.sh"
 
 bal_start() { # name, options
-  local name=$1
+  local name=$1 at=127.0.0.1:0 engine=()
   shift
+  if [ "$bal_engine" = haproxy ]; then
+    [ -n "${hap_pid[$name]-}" ] || hap_start "$name" "$@"
+    at=${hap[$name]}
+    engine=(--engine haproxy --haproxy-socket "$work/$name.sock")
+  fi
   rm -f "$name.ports"
-  "$balancer" --couch "$sim" --id "$name" --listen 127.0.0.1:0 \
+  "$balancer" --couch "$sim" --id "$name" --listen "$at" \
     --admin 127.0.0.1:0 --port-file "$name.ports" \
-    --snapshot "$name.snapshot" "$@" 2>>"$name.log" &
+    --snapshot "$name.snapshot" "${engine[@]}" "$@" 2>>"$name.log" &
   bal_pid[$name]=$!
   wait_until test -s "$name.ports" || exit 1
   { read -r "bal[$name]" && read -r "bal_admin[$name]"; } <"$name.ports"
@@ -36,7 +47,7 @@ bal_end() { # name, [signal]
 
 bals_kill() {
   local pid
-  for pid in "${bal_pid[@]}"; do
+  for pid in "${bal_pid[@]}" "${hap_pid[@]}"; do
     kill -KILL "$pid" 2>/dev/null
   done
 }
