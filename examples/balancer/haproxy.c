@@ -295,8 +295,8 @@ static bool is_complete(const engine_config *c, char *error, size_t size) {
     lacks = "the path of HAProxy's runtime socket is missing";
   else if (c->listen == NULL)
     lacks = "the address HAProxy listens at is missing";
-  else if (c->naive != NULL)
-    lacks = "HAProxy knows no naive way";
+  else if (c->naive != NULL && strstr(c->naive, "noguard") != NULL)
+    lacks = "HAProxy does not work in the naive way noguard";
   if (lacks != NULL)
     (void)snprintf(error, size, "%s", lacks);
   return lacks == NULL;

@@ -37,7 +37,7 @@ bool balancer_start(visit *v, unsigned i) {
   (void)snprintf(stale, sizeof stale, "%lldms", (long long)v->o->stale_ms);
   (void)snprintf(threads, sizeof threads, "%u", v->o->threads);
   (void)unlink(ports);
-  const char *argv[32] = {
+  const char *argv[40] = {
       program,
       "--couch",
       v->k.couch[b->node],
@@ -68,6 +68,14 @@ bool balancer_start(visit *v, unsigned i) {
     argv[n++] = "--naive";
     argv[n++] = v->o->naive;
   }
+  if (v->o->haproxy) {
+    argv[n++] = "--engine";
+    argv[n++] = "haproxy";
+    argv[n++] = "--haproxy-socket";
+    argv[n++] = b->socket;
+    argv[n++] = "--verify-every";
+    argv[n++] = "2s";
+  }
   balancer_ill(b);
   if (!proc_start(&b->proc, argv) ||
       !file_wait(&b->proc, ports, said, sizeof said) ||
@@ -75,6 +83,8 @@ bool balancer_start(visit *v, unsigned i) {
     return false;
   b->began_ms = now_ms();
   b->life++;
+  if (!v->o->haproxy)
+    b->door++;
   balancer_well(b, CATCH_UP_MS);
   return true;
 }
@@ -84,6 +94,8 @@ void balancer_stop(visit *v, unsigned i, int sig) {
   int status = 0;
   if (b->life % 2 == 1)
     b->life++;
+  if (!v->o->haproxy && b->door % 2 == 1)
+    b->door++;
   balancer_ill(b);
   if (proc_ended(&b->proc, &status)) {
     wrong(v, V10_LIVE, "balancer %s ended by itself: %x", b->id,
@@ -111,16 +123,19 @@ bool balancers_start(visit *v) {
                    v->k.dir, b->id);
     (void)snprintf(b->proc.log, sizeof b->proc.log, "%.400s/%s.log", v->k.dir,
                    b->id);
-    if (!balancer_start(v, i))
+    if ((v->o->haproxy && !haproxy_start(v, i)) || !balancer_start(v, i))
       return false;
   }
   return true;
 }
 
 void balancers_end(visit *v) {
-  for (unsigned i = 0; i < BALANCERS; i++)
+  for (unsigned i = 0; i < BALANCERS; i++) {
     if (v->balancers[i].proc.pid)
       balancer_stop(v, i, SIGTERM);
+    if (v->balancers[i].haproxy.pid)
+      haproxy_stop(v, i, SIGTERM);
+  }
 }
 
 json_t *balancer_get(const balancer *b, const char *path, int64_t ms) {
@@ -142,13 +157,15 @@ void balancer_well(balancer *b, int64_t catch_up_ms) {
 }
 
 /* As it says itself. */
-static bool is_in_step(const balancer *b) {
+static bool is_in_step(const visit *v, const balancer *b) {
   json_t *status = balancer_get(b, "/status", STATUS_MS);
   const json_t *follows = json_object_get(status, "feed");
-  bool in_step = json_is_true(json_object_get(status, "synced")) &&
-                 json_is_false(json_object_get(status, "stale")) &&
-                 json_is_integer(json_object_get(follows, "unproven")) &&
-                 json_integer_value(json_object_get(follows, "unproven")) == 0;
+  bool in_step =
+      json_is_true(json_object_get(status, "synced")) &&
+      json_is_false(json_object_get(status, "stale")) &&
+      json_is_integer(json_object_get(follows, "unproven")) &&
+      json_integer_value(json_object_get(follows, "unproven")) == 0 &&
+      (!v->o->haproxy || haproxy_has_all(status));
   json_decref(status);
   return in_step;
 }
@@ -156,7 +173,7 @@ static bool is_in_step(const balancer *b) {
 bool balancers_in_step(visit *v, int64_t ms) {
   int64_t end = now_ms() + ms;
   for (unsigned i = 0; i < BALANCERS; i++)
-    while (!is_in_step(&v->balancers[i])) {
+    while (!is_in_step(v, &v->balancers[i])) {
       if (now_ms() > end) {
         wrong(v, V6_SAME, "%s does not come to be in step", v->balancers[i].id);
         return false;

@@ -37,6 +37,9 @@ static const char usage[] =
     "                  backward, rewind, repeat, cut, reset, slices, mute, "
     "error,\n"
     "                  end, beats, silence, refuse, slow\n"
+    "  --engine NAME   what serves visitors: embedded, or haproxy: each "
+    "balancer has\n"
+    "                  one of its own, which lives on when it is killed\n"
     "  --naive WAY     balancers work in a way known to be wrong: noguard "
     "(drones,\n"
     "                  too), feed, history, prune\n"
@@ -72,33 +75,25 @@ enum {
   NO_KILLS,
   KEEP,
   SPELL,
+  ENGINE,
   NAIVE,
   EXPECT,
   DIR_,
   HELP
 };
 
-static const struct option longs[] = {{"seed", 1, NULL, SEED},
-                                      {"seeds", 1, NULL, SEEDS},
-                                      {"apps", 1, NULL, APPS},
-                                      {"drones", 1, NULL, DRONES},
-                                      {"visitors", 1, NULL, VISITORS},
-                                      {"threads", 1, NULL, THREADS},
-                                      {"moves", 1, NULL, MOVES},
-                                      {"trouble-ms", 1, NULL, TROUBLE},
-                                      {"away-ms", 1, NULL, AWAY},
-                                      {"calm-ms", 1, NULL, CALM},
-                                      {"stale-ms", 1, NULL, STALE},
-                                      {"soon-ms", 1, NULL, SOON},
-                                      {"no-faults", 0, NULL, NO_FAULTS},
-                                      {"no-kills", 0, NULL, NO_KILLS},
-                                      {"keep", 0, NULL, KEEP},
-                                      {"spell", 1, NULL, SPELL},
-                                      {"naive", 1, NULL, NAIVE},
-                                      {"expect", 1, NULL, EXPECT},
-                                      {"dir", 1, NULL, DIR_},
-                                      {"help", 0, NULL, HELP},
-                                      {NULL, 0, NULL, 0}};
+static const struct option longs[] = {
+    {"seed", 1, NULL, SEED},           {"seeds", 1, NULL, SEEDS},
+    {"apps", 1, NULL, APPS},           {"drones", 1, NULL, DRONES},
+    {"visitors", 1, NULL, VISITORS},   {"threads", 1, NULL, THREADS},
+    {"moves", 1, NULL, MOVES},         {"trouble-ms", 1, NULL, TROUBLE},
+    {"away-ms", 1, NULL, AWAY},        {"calm-ms", 1, NULL, CALM},
+    {"stale-ms", 1, NULL, STALE},      {"soon-ms", 1, NULL, SOON},
+    {"no-faults", 0, NULL, NO_FAULTS}, {"no-kills", 0, NULL, NO_KILLS},
+    {"keep", 0, NULL, KEEP},           {"spell", 1, NULL, SPELL},
+    {"engine", 1, NULL, ENGINE},       {"naive", 1, NULL, NAIVE},
+    {"expect", 1, NULL, EXPECT},       {"dir", 1, NULL, DIR_},
+    {"help", 0, NULL, HELP},           {NULL, 0, NULL, 0}};
 
 static bool refuse(const char *what, const char *value) {
   (void)fprintf(stderr, "platform_visit_run: %s: \"%s\"\n", what, value);
@@ -164,6 +159,10 @@ static bool set(visit_options *o, options *ko, int what, const char *value) {
   case SPELL:
     o->spell = spell_of(value);
     return o->spell >= 0 || refuse("there is no such spell", value);
+  case ENGINE:
+    o->haproxy = strcmp(value, "haproxy") == 0;
+    return o->haproxy || strcmp(value, "embedded") == 0 ||
+           refuse("there is no such engine", value);
   case NAIVE:
     return set_naive(o, value);
   case EXPECT:
@@ -196,6 +195,8 @@ static bool of_the_world(const visit_options *o, options *ko) {
   ko->copies = 1;
   if (o->naive && strcmp(o->naive, "noguard") == 0)
     ko->drone_naive = o->naive;
+  if (o->haproxy && ko->drone_naive)
+    return refuse("--engine haproxy does not know this naive way", o->naive);
   return o->drones >= o->apps ||
          refuse("fewer --drones than --apps are not enough", "--drones");
 }
@@ -238,12 +239,12 @@ int visit_options_read(visit_options *o, options *ko, int argc, char **argv) {
 void visit_options_again(const visit_options *o, uint64_t seed) {
   printf("     again: platform_visit_run --seed %llu --apps %u --drones %u "
          "--visitors %u --threads %u --moves %u --trouble-ms %lld --away-ms "
-         "%lld --calm-ms %lld --stale-ms %lld --soon-ms %lld%s%s%s%s%s%s\n",
+         "%lld --calm-ms %lld --stale-ms %lld --soon-ms %lld%s%s%s%s%s%s%s\n",
          (unsigned long long)seed, o->apps, o->drones, o->visitors, o->threads,
          o->moves, (long long)o->trouble_ms, (long long)o->away_ms,
          (long long)o->calm_ms, (long long)o->stale_ms, (long long)o->soon_ms,
          o->faults ? "" : " --no-faults", o->kills ? "" : " --no-kills",
-         o->spell < 0 ? "" : " --spell ",
+         o->haproxy ? " --engine haproxy" : "", o->spell < 0 ? "" : " --spell ",
          o->spell < 0 ? "" : spell_name(o->spell), o->naive ? " --naive " : "",
          o->naive ? o->naive : "");
 }

@@ -60,6 +60,9 @@ void report(const visit *v, bool ok) {
          v->o->naive ? " " : "", v->o->naive ? v->o->naive : "", v->asked,
          v->moves, v->wishes, v->mayflies, v->balancer_kills, v->prov_kills,
          v->drone_kills, v->disturbed, v->nodes_away, v->settle_s);
+  if (v->o->haproxy)
+    printf("     HAProxy in front of the drones, killed %u times\n",
+           v->haproxy_kills);
   print_phase(v, "moving", PHASE_MOVING);
   print_phase(v, "trouble", PHASE_TROUBLE);
   print_phase(v, "away", PHASE_AWAY);

@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-enum { SPELL_MS = 1500, IN_STEP_MS = 30000 };
+enum { SPELL_MS = 1500, IN_STEP_MS = 30000, CATCH_UP_MS = 5000 };
 
 static void hit_provisioner(visit *v) {
   unsigned i = dice_below(&v->dice, VISIT_PROVS);
@@ -52,6 +52,32 @@ static void hit_balancer(visit *v, unsigned i) {
   ways[way](v, node, is_up);
 }
 
+/* Killed, in every other case with its balancer: then it is back first, and
+   knows nothing until that is back, too. */
+static void hit_haproxy(visit *v, unsigned i) {
+  balancer *b = &v->balancers[i];
+  bool both = dice_below(&v->dice, 2) == 0;
+  v->haproxy_kills++;
+  balancer_ill(b);
+  haproxy_stop(v, i, SIGKILL);
+  if (both) {
+    v->balancer_kills++;
+    balancer_stop(v, i, SIGKILL);
+  }
+  sleep_ms(dice_below(&v->dice, 500));
+  if (!haproxy_start(v, i))
+    wrong(v, V10_LIVE, "HAProxy of %s does not start again", b->id);
+  if (both) {
+    sleep_ms(dice_below(&v->dice, 500));
+    if (!balancer_start(v, i))
+      wrong(v, V10_LIVE, "balancer %s does not start again", b->id);
+  }
+  if (b->spell)
+    balancer_ill(b);
+  else
+    balancer_well(b, CATCH_UP_MS);
+}
+
 /* One that is not left without its feed for all the time. */
 static unsigned other_than(visit *v, unsigned stalled) {
   return (stalled + 1 + dice_below(&v->dice, BALANCERS - 1)) % BALANCERS;
@@ -67,6 +93,8 @@ static void something(visit *v, unsigned stalled) {
     hit_provisioner(v);
   } else if (what < 8) {
     hit_drone(v);
+  } else if (v->o->haproxy && dice_below(&v->dice, 2)) {
+    hit_haproxy(v, i);
   } else {
     disturb_end(v, i);
     hit_balancer(v, i);
@@ -82,6 +110,8 @@ void trouble(visit *v) {
     couch_faults(&v->k, true);
     disturb_stall(v, stalled, dice_below(&v->dice, 2) == 0);
   }
+  if (v->o->haproxy && v->o->kills) /* once at least */
+    hit_haproxy(v, stalled);
   while (now_ms() < end) {
     something(v, stalled);
     disturb_look(v);

@@ -7,6 +7,7 @@
  *   options.c    what a run is asked for
  *   main.c       one run for each seed, and its phases
  *   balancers.c  balancers, started, ended, asked
+ *   haproxy.c    with --engine haproxy, what visitors come to instead
  *   disturb.c    what goes wrong with a balancer's feed
  *   trouble.c    what goes wrong, and when
  *   users.c      threads that move, stop and start apps; what is wished last
@@ -56,17 +57,20 @@ typedef struct visit_options {
   uint64_t seed, seeds;
   unsigned apps, drones, visitors, threads, moves;
   int64_t trouble_ms, away_ms, calm_ms, stale_ms, soon_ms;
-  bool faults, kills, keep;
+  bool faults, kills, keep, haproxy;
   int spell; /* that one alone; -1: any */
   const char *naive, *expect;
 } visit_options;
 
 typedef struct balancer {
-  proc proc;
+  proc proc, haproxy;
   unsigned index, node;
   char id[8], url[128], admin[128], snapshot[PATH_LEN];
+  char config[PATH_LEN], socket[96]; /* of its HAProxy */
   /* Odd while it runs; another for each life. */
   atomic_uint life;
+  /* The same of what visitors come to: the balancer itself, or its HAProxy. */
+  atomic_uint door;
   atomic_llong began_ms; /* this life */
   /* Until then its feed is not what it should be, or it has not caught up. */
   atomic_llong ill_until_ms;
@@ -123,8 +127,8 @@ typedef struct visit {
   atomic_uint checks[VISIT_LAWS];
   atomic_uint foreign; /* pages of other apps */
   atomic_uint asked, answered[PHASES], pages[PHASES][100], cut[PHASES];
-  atomic_uint moves, wishes, mayflies, balancer_kills, prov_kills, drone_kills,
-      disturbed, nodes_away;
+  atomic_uint moves, wishes, mayflies, balancer_kills, haproxy_kills,
+      prov_kills, drone_kills, disturbed, nodes_away;
   int64_t begun_ms, phase_ms[PHASES]; /* how long each was */
   double settle_s;
 } visit;
@@ -144,9 +148,19 @@ json_t *balancer_get(const balancer *b, const char *path, int64_t ms);
 /* Until each has read the database whole, is not stale, and serves nothing that
    the database may not have. */
 bool balancers_in_step(visit *v, int64_t ms);
-/* Its feed is not to be judged until it had time to catch up. Any thread. */
+/* Its feed, and its HAProxy, are not to be judged until it had time to catch
+ * up. Any thread. */
 void balancer_ill(balancer *b);
 void balancer_well(balancer *b, int64_t catch_up_ms);
+
+/* ---- haproxy.c: on the main thread, but for the last ---- */
+/* At the address it had, or a free one. It says E09 until its balancer has told
+   it more. */
+bool haproxy_start(visit *v, unsigned i);
+void haproxy_stop(visit *v, unsigned i, int sig);
+/* By a balancer's /status (NULL: it has none): its HAProxy has all that its
+   table says. Any thread. */
+bool haproxy_has_all(const json_t *status);
 
 /* ---- disturb.c ---- */
 /* By its name; -1: there is no such. */

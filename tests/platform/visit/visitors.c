@@ -152,7 +152,7 @@ static void count(visit *v, enum phase phase, int outcome) {
     v->pages[phase][outcome - BY_PAGE]++;
 }
 
-/* In a strict phase, at a balancer that ran all the time. */
+/* In a strict phase, where what was asked ran all the time. */
 static void judge_strictly(visit *v, const balancer *b, unsigned app,
                            enum phase phase, int outcome, const answer *a) {
   enum visit_law law = phase == PHASE_MOVING ? V13_MOVED : V8_AWAY;
@@ -170,11 +170,11 @@ static void judge_strictly(visit *v, const balancer *b, unsigned app,
 static void one_visit(visit *v, CURL *curl, balancer *b, unsigned app,
                       bool forged) {
   answer a;
-  unsigned number = b->life, phase = v->phase;
+  unsigned number = b->door, phase = v->phase;
   if (number % 2 == 0)
     return;
   ask_for(curl, app, forged, &a);
-  bool same = b->life == number;
+  bool same = b->door == number;
   if (!same && a.code != CURLE_OK)
     return; /* it was ended meanwhile */
   int outcome = outcome_of(v, b, app, &a);

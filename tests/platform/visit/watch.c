@@ -2,9 +2,10 @@
  *
  * I7: a revision that the database has is at a balancer that is well soon
  * (within a second, 99 of a hundred), and one that has not got it for longer
- * than it calls itself stale after, says so. I16: in one life of a balancer, an
- * app's gen does not go back, unless the database itself has a winning revision
- * with a lower one. */
+ * than it calls itself stale after, says so. With HAProxy a revision is there
+ * once HAProxy has it, and a balancer whose HAProxy lacks it says that. I16: in
+ * one life of a balancer, an app's gen does not go back, unless the database
+ * itself has a winning revision with a lower one. */
 #include "visit.h"
 
 #include <changefeed/mirror.h>
@@ -58,7 +59,7 @@ static bool goes_back(visit *v, held *h, const char *rev, int64_t gen,
 }
 
 static void look_at_route(visit *v, balancer *b, const json_t *row,
-                          unsigned number, int64_t now) {
+                          unsigned number, bool in_force, int64_t now) {
   const char *name = json_string_value(json_object_get(row, "app"));
   const char *rev = json_string_value(json_object_get(row, "rev"));
   const json_t *gen = json_object_get(row, "gen");
@@ -69,7 +70,8 @@ static void look_at_route(visit *v, balancer *b, const json_t *row,
   (void)pthread_mutex_lock(&v->lock);
   bool back = goes_back(v, &v->held[b->index][app], rev,
                         json_integer_value(gen), number, why, sizeof why);
-  cover(v, b, (unsigned)app, rev, now);
+  if (in_force)
+    cover(v, b, (unsigned)app, rev, now);
   (void)pthread_mutex_unlock(&v->lock);
   if (back)
     wrong(v, V16_ONWARD, "%s, app-%d: %s", b->id, app, why);
@@ -93,10 +95,18 @@ static int64_t missing_ms(visit *v, balancer *b, int64_t now, unsigned *app) {
   return most;
 }
 
+/* Whether it says that visitors may be shown what is old. */
+static bool says_so(const visit *v, const json_t *status) {
+  const json_t *engine = json_object_get(status, "engine");
+  const char *trouble = json_string_value(json_object_get(engine, "trouble"));
+  return json_is_true(json_object_get(status, "stale")) ||
+         (v->o->haproxy && trouble && trouble[0]);
+}
+
 static void look_at_status(visit *v, balancer *b, const json_t *status,
                            int64_t now) {
   const json_t *says = json_object_get(status, "stale");
-  bool stale = json_is_true(says);
+  bool stale = says_so(v, status);
   unsigned app = 0;
   if (!json_is_boolean(says))
     return;
@@ -127,34 +137,43 @@ static void look_for_gone(visit *v, balancer *b, const bool *there) {
 }
 
 static void look_at_routes(visit *v, balancer *b, const json_t *rows,
-                           unsigned number) {
+                           unsigned number, bool in_force, int64_t now) {
   bool there[VISIT_APPS_MOST] = {false};
-  int64_t now = now_ms();
   const json_t *row;
   size_t i;
   json_array_foreach(rows, i, row) {
     int app = app_of(v, json_string_value(json_object_get(row, "app")));
-    look_at_route(v, b, row, number, now);
+    look_at_route(v, b, row, number, in_force, now);
     if (app >= 0)
       there[app] = true;
   }
   look_for_gone(v, b, there);
 }
 
+/* What /routes said is in force, if the status, asked later, says that nothing
+   waits. */
 static void look(visit *v, balancer *b, rest *admin, bool status_too) {
-  json_t *all = NULL;
+  json_t *all = NULL, *status = NULL;
   unsigned number = b->life;
   if (number % 2 == 0)
     return;
-  if (ask(admin, "GET", "/routes?limit=1000", NULL, SLOW_MS, &all) == 200 &&
-      b->life == number)
-    look_at_routes(v, b, json_object_get(all, "routes"), number);
+  bool told =
+      ask(admin, "GET", "/routes?limit=1000", NULL, SLOW_MS, &all) == 200;
+  int64_t now = now_ms();
+  if ((status_too || v->o->haproxy) &&
+      ask(admin, "GET", "/status", NULL, SLOW_MS, &status) != 200) {
+    json_decref(status);
+    status = NULL;
+  }
+  if (v->o->haproxy)
+    now = now_ms();
+  if (told && b->life == number)
+    look_at_routes(v, b, json_object_get(all, "routes"), number,
+                   !v->o->haproxy || haproxy_has_all(status), now);
+  if (status_too && b->life == number)
+    look_at_status(v, b, status, now_ms());
   json_decref(all);
-  all = NULL;
-  if (status_too && ask(admin, "GET", "/status", NULL, SLOW_MS, &all) == 200 &&
-      b->life == number)
-    look_at_status(v, b, all, now_ms());
-  json_decref(all);
+  json_decref(status);
 }
 
 void *watch_main(void *arg) {
