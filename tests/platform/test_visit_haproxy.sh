@@ -24,7 +24,7 @@ work=$(mktemp -d) || exit 1
 export TMPDIR=$work
 failures=0
 "$here/visit/run.sh" --engine haproxy --seed 1 --seeds 1 --apps 8 --drones 11 \
-  --moves 3 --trouble-ms 5000 --stale-ms 2000 --away-ms 2000 --soon-ms 5000 ||
+  --moves 2 --trouble-ms 3000 --stale-ms 2000 --away-ms 2000 --soon-ms 5000 ||
   failures=1
 
 # What there is not is said.
