@@ -2,7 +2,7 @@
 # The whole way (test_balancer_path.sh) with an HAProxy in front of the drones
 # for each balancer, and the database not away for long.
 # ctest: TIMEOUT 170
-# ctest: COST 40
+# ctest: COST 30
 set -u
 exec bash "$(dirname "${BASH_SOURCE[0]}")/test_balancer_path.sh" \
   --engine haproxy --away 1
