@@ -209,6 +209,8 @@ int changefeed_set_timer(changefeed *feed, int64_t delay_ms) {
     return CHANGEFEED_ERR_INVALID;
   if (feed->callbacks.on_timer == NULL)
     return CHANGEFEED_ERR_STATE;
+  /* The loop's time is that of its last round. */
+  cfi_loop_refresh(cfi_loop_member(feed)->loop);
   feed->timer_ms =
       delay_ms < 0 ? CFI_NEVER : cfi_clock_after(cfi_feed_now(feed), delay_ms);
   cfi_loop_post(feed); /* it may be due before anything else */

@@ -85,6 +85,24 @@ START_TEST(test_timer_rings_once_and_not_early) {
 }
 END_TEST
 
+static bool never(void *user) {
+  (void)user;
+  return false;
+}
+
+/* From the moment it is set, however long ago the loop ran. */
+START_TEST(test_timer_set_long_after_a_round_is_not_early) {
+  int64_t begun;
+
+  run_for(20);
+  (void)cft_until(never, NULL, 400);
+  begun = cft_now_ms();
+  ck_assert_int_eq(changefeed_set_timer(feed, 300), CHANGEFEED_OK);
+  run_until_rings(1);
+  ck_assert_int_ge(cft_now_ms() - begun, 300);
+}
+END_TEST
+
 START_TEST(test_timer_set_again_in_its_callback) {
   again_ms = 10;
   ck_assert_int_eq(changefeed_set_timer(feed, 0), CHANGEFEED_OK);
@@ -134,6 +152,7 @@ int main(void) {
   TCase *t = tcase_create("all");
   tcase_add_checked_fixture(t, start, stop);
   tcase_add_test(t, test_timer_rings_once_and_not_early);
+  tcase_add_test(t, test_timer_set_long_after_a_round_is_not_early);
   tcase_add_test(t, test_timer_set_again_in_its_callback);
   tcase_add_test(t, test_timer_later_and_earlier_and_never);
   tcase_add_test(t, test_timer_may_close_its_feed);

@@ -359,6 +359,7 @@ const tests = {
     await w.do('release');
     assert.strictEqual((await second).status, 200);
     assert.strictEqual((await w.ask('/diff?peer=b2')).status, 200);
+    await comparing(0); // that of who has gone, too
     // the end waits for what runs, and the asker is cut off
     await w.do('diff', {hold: true});
     const cut = w.ask('/diff?peer=b2').catch(e => e.code);
