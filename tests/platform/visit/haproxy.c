@@ -36,16 +36,20 @@ static bool choose_address(balancer *b) {
 }
 
 /* false, told on stderr: they are too long. */
-static bool name_files(visit *v, balancer *b) {
-  int len =
-      snprintf(b->socket, sizeof b->socket, "%s/%s.sock", v->k.dir, b->id);
-  (void)snprintf(b->config, sizeof b->config, "%.400s/%s.haproxy", v->k.dir,
-                 b->id);
+static bool name_files(const visit *v, balancer *b) {
+  char dir[sizeof v->k.dir],
+      id[sizeof b->id]; /* copies: all is in one object */
+  int len;
+
+  memcpy(dir, v->k.dir, sizeof dir);
+  memcpy(id, b->id, sizeof id);
+  len = snprintf(b->socket, sizeof b->socket, "%s/%s.sock", dir, id);
+  (void)snprintf(b->config, sizeof b->config, "%.400s/%s.haproxy", dir, id);
   (void)snprintf(b->haproxy.log, sizeof b->haproxy.log, "%.400s/%s.haproxy.log",
-                 v->k.dir, b->id);
+                 dir, id);
   if (len > 0 && (size_t)len < sizeof b->socket)
     return true;
-  (void)fprintf(stderr, "%s: too long a path for a socket\n", v->k.dir);
+  (void)fprintf(stderr, "%s: too long a path for a socket\n", dir);
   return false;
 }
 
