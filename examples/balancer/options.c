@@ -3,6 +3,7 @@
 
 #include "common/couch_url.h"
 #include "common/log.h"
+#include "common/program.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,29 +88,6 @@ static const config_program program = {
     "balancer", "Takes visitors to the drones, as a CouchDB database says.",
     "BALANCER", table, NULL};
 
-static bool read_id(options *o, char *error, size_t size) {
-  const char *id = config_string(o->config, "id");
-  char random[CLAIM_LEN + 1];
-
-  if (id == NULL) {
-    if (!id_random(random)) {
-      (void)snprintf(error, size, "the system has no random bytes");
-      return false;
-    }
-    (void)snprintf(o->id, sizeof o->id, "b-%.8s", random);
-    return true;
-  }
-  if (!id_is_app(id, strlen(id))) {
-    (void)snprintf(error, size,
-                   "--id %.60s: it consists of a-z, 0-9 and -, begins with a "
-                   "letter, and has at most 63",
-                   id);
-    return false;
-  }
-  (void)snprintf(o->id, sizeof o->id, "%s", id);
-  return true;
-}
-
 static bool is_addr_option(const options *o, const char *name, char *error,
                            size_t size) {
   const char *addr = config_string(o->config, name);
@@ -172,7 +150,8 @@ int options_read(options *o, int argc, char **argv, char *error,
         "balancer of libchangefeed's platform, version " BALANCER_VERSION);
     return 0;
   }
-  if (!read_others(o, error, error_size) || !read_id(o, error, error_size))
+  if (!read_others(o, error, error_size) ||
+      !program_id(o->config, 'b', o->id, error, error_size))
     return EXIT_USAGE;
   o->couch = couch_url(o->config, error, error_size);
   return o->couch != NULL ? -1 : EXIT_USAGE;

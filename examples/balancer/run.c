@@ -8,6 +8,7 @@
 #include "balancer/admin.h"
 #include "balancer/shadow.h"
 #include "common/log.h"
+#include "common/program.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@ enum { LOOK_MS = 1000, EXIT_DIFFERS = 1, BALANCERS_MOST = PEERS_MOST + 1 };
 typedef struct program {
   const options *o;
   uv_loop_t loop;
-  uv_signal_t signals[2];
+  program_signals signals;
   uv_timer_t look, lifetime;
   metrics *metrics;
   table *table;
@@ -39,10 +40,8 @@ typedef struct program {
 
 static void on_admin_closed(void *ctx) {
   program *p = ctx;
-  int i;
 
-  for (i = 0; i < 2; i++)
-    uv_close((uv_handle_t *)&p->signals[i], NULL);
+  program_signals_close(&p->signals);
 }
 
 static void on_follow_closed(void *ctx) {
@@ -79,14 +78,13 @@ static void end(program *p, int status) {
     shadow_close(p->shadow, on_drained, p);
 }
 
-static void on_signal(uv_signal_t *handle, int number) {
-  program *p = handle->data;
+static bool on_signal(void *ctx) {
+  program *p = ctx;
 
-  if (p->ending) {
-    log_event(LOG_WARN, "ended", LN("signal", number));
-    _exit(EXIT_FAILURE);
-  }
+  if (p->ending)
+    return false;
   end(p, EXIT_SUCCESS);
+  return true;
 }
 
 /* A shadow's time is over. */
@@ -292,41 +290,13 @@ static bool open_timers(program *p) {
           uv_timer_start(&p->lifetime, on_lifetime, (uint64_t)life, 0) == 0);
 }
 
-static bool open_signals(program *p) {
-  static const int numbers[] = {SIGTERM, SIGINT};
-  int i;
-
-  for (i = 0; i < 2; i++) {
-    if (uv_signal_init(&p->loop, &p->signals[i]) != 0)
-      return false;
-    p->signals[i].data = p;
-    if (uv_signal_start(&p->signals[i], on_signal, numbers[i]) != 0)
-      return false;
-  }
-  return true;
-}
-
-/* Whole or not at all: somebody waits for it. */
 static bool write_port_file(const program *p, char *error, size_t size) {
-  const char *path = config_string(p->o->config, "port-file");
-  char new_path[4096];
-  FILE *file;
-  bool ok;
+  char lines[512];
 
-  if (path == NULL)
-    return true;
-  (void)snprintf(new_path, sizeof new_path, "%.4000s.new", path);
-  file = fopen(new_path, "we");
-  ok = file != NULL &&
-       fprintf(file, "%s\n%s\n",
-               p->engine != NULL ? engine_address(p->engine) : "-",
-               admin_address(p->admin)) > 0;
-  if (file != NULL && fclose(file) != 0)
-    ok = false;
-  if (ok && rename(new_path, path) == 0)
-    return true;
-  (void)snprintf(error, size, "--port-file %.200s: %s", path, strerror(errno));
-  return false;
+  (void)snprintf(lines, sizeof lines, "%s\n%s\n",
+                 p->engine != NULL ? engine_address(p->engine) : "-",
+                 admin_address(p->admin));
+  return program_port_file(p->o->config, lines, error, size);
 }
 
 static int print_haproxy(const options *o) {
@@ -349,7 +319,9 @@ static bool begin(program *p, char *error, size_t size) {
   admin_attach(p->admin, p->follow, p->engine, p->peers);
   if (p->engine != NULL)
     engine_replaced(p->engine); /* by the snapshot */
-  return open_timers(p) && open_signals(p) && write_port_file(p, error, size);
+  return open_timers(p) &&
+         program_signals_open(&p->signals, &p->loop, on_signal, p) &&
+         write_port_file(p, error, size);
 }
 
 int run(const options *o) {

@@ -5,11 +5,11 @@
  */
 #include "drone/drone_run.h"
 #include "common/log.h"
+#include "common/program.h"
 #include "drone/drone_int.h"
 #include "drone/drone_setup.h"
 
 #include <changefeed/changefeed.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -216,27 +216,13 @@ static bool begin_handles(life *l) {
   return true;
 }
 
-/* In one piece, by a rename: who waits for the file reads all of it. */
 static bool tell_ports(life *l) {
-  const char *file = config_string(l->config, "port-file");
-  char beside[4096];
-  FILE *f;
-  bool well;
+  char lines[512];
 
-  if (file == NULL)
-    return true;
-  (void)snprintf(beside, sizeof beside, "%s.new", file);
-  f = fopen(beside, "we");
-  well = f != NULL &&
-         fprintf(f, "guard %s\nctl %s\n", http_server_address(l->d.guard),
-                 http_server_address(l->d.ctl)) > 0;
-  if (f != NULL && fclose(f) != 0)
-    well = false;
-  if (well && rename(beside, file) == 0)
-    return true;
-  (void)snprintf(l->error, sizeof l->error, "--port-file: %s: %s", file,
-                 strerror(errno));
-  return false;
+  (void)snprintf(lines, sizeof lines, "guard %s\nctl %s\n",
+                 http_server_address(l->d.guard),
+                 http_server_address(l->d.ctl));
+  return program_port_file(l->config, lines, l->error, sizeof l->error);
 }
 
 static bool begin(life *l) {

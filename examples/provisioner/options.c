@@ -3,6 +3,7 @@
 
 #include "common/couch_url.h"
 #include "common/log.h"
+#include "common/program.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,29 +96,6 @@ static bool read_secret(const options *o, const char *name, char **out,
   return *out != NULL;
 }
 
-static bool read_id(options *o, char *error, size_t size) {
-  const char *id = config_string(o->config, "id");
-  char random[CLAIM_LEN + 1];
-
-  if (id == NULL) {
-    if (!id_random(random)) {
-      (void)snprintf(error, size, "the system has no random bytes");
-      return false;
-    }
-    (void)snprintf(o->id, sizeof o->id, "p-%.8s", random);
-    return true;
-  }
-  if (!id_is_app(id, strlen(id))) {
-    (void)snprintf(error, size,
-                   "--id %.60s: it consists of a-z, 0-9 and -, begins with a "
-                   "letter, and has at most 63",
-                   id);
-    return false;
-  }
-  (void)snprintf(o->id, sizeof o->id, "%s", id);
-  return true;
-}
-
 static bool read_others(options *o, char *error, size_t size) {
   const char *driver = config_string(o->config, "driver");
   const char *domain = config_string(o->config, "domain");
@@ -155,7 +133,8 @@ int options_read(options *o, int argc, char **argv, char *error,
     (void)puts("provisioner of libchangefeed's platform, version 1");
     return 0;
   }
-  if (!read_others(o, error, error_size) || !read_id(o, error, error_size) ||
+  if (!read_others(o, error, error_size) ||
+      !program_id(o->config, 'p', o->id, error, error_size) ||
       (o->couch = couch_url(o->config, error, error_size)) == NULL)
     return EXIT_USAGE;
   if (!config_flag(o->config, "init") &&

@@ -5,11 +5,11 @@
 #include "provisioner/run.h"
 
 #include "common/log.h"
+#include "common/program.h"
 #include "provisioner/api.h"
 #include "provisioner/init.h"
 #include "provisioner/tick.h"
 #include "provisioner/view_state.h"
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ enum { ANSWERS_MS = 2000 };
 typedef struct program {
   const options *o;
   uv_loop_t loop;
-  uv_signal_t signals[2];
+  program_signals signals;
   uv_work_t stopping;
   metrics *metrics;
   view *view;
@@ -40,8 +40,7 @@ static void on_closed(void *ctx) {
 
   p->api = NULL;
   view_close(p->view);
-  for (int i = 0; i < 2; i++)
-    uv_close((uv_handle_t *)&p->signals[i], NULL);
+  program_signals_close(&p->signals);
 }
 
 static void stop_all(uv_work_t *work) {
@@ -77,14 +76,13 @@ static void end(program *p, int status) {
   api_rest(p->api, rested, p);
 }
 
-static void on_signal(uv_signal_t *handle, int number) {
-  program *p = handle->data;
+static bool on_signal(void *ctx) {
+  program *p = ctx;
 
-  if (p->ending) {
-    log_event(LOG_WARN, "ended", LN("signal", number));
-    _exit(EXIT_FAILURE);
-  }
+  if (p->ending)
+    return false;
   end(p, EXIT_SUCCESS);
+  return true;
 }
 
 /* ---- from the view ---- */
@@ -198,37 +196,11 @@ static bool open_tick(program *p, char *error, size_t size) {
   return p->tick != NULL;
 }
 
-static bool open_signals(program *p) {
-  static const int numbers[] = {SIGTERM, SIGINT};
-
-  for (int i = 0; i < 2; i++) {
-    if (uv_signal_init(&p->loop, &p->signals[i]) != 0)
-      return false;
-    p->signals[i].data = p;
-    if (uv_signal_start(&p->signals[i], on_signal, numbers[i]) != 0)
-      return false;
-  }
-  return true;
-}
-
-/* Whole or not at all: somebody waits for it. */
 static bool write_port_file(const program *p, char *error, size_t size) {
-  const char *path = config_string(p->o->config, "port-file");
-  char new_path[4096];
-  FILE *file;
-  bool ok;
+  char line[256];
 
-  if (path == NULL)
-    return true;
-  (void)snprintf(new_path, sizeof new_path, "%.4000s.new", path);
-  file = fopen(new_path, "we");
-  ok = file != NULL && fprintf(file, "%s\n", api_address(p->api)) > 0;
-  if (file != NULL && fclose(file) != 0)
-    ok = false;
-  if (ok && rename(new_path, path) == 0)
-    return true;
-  (void)snprintf(error, size, "--port-file %.200s: %s", path, strerror(errno));
-  return false;
+  (void)snprintf(line, sizeof line, "%s\n", api_address(p->api));
+  return program_port_file(p->o->config, line, error, size);
 }
 
 static int init(const options *o) {
@@ -252,7 +224,8 @@ int run(const options *o) {
   if (p.metrics == NULL || uv_loop_init(&p.loop) != 0 || !id_random(p.boot) ||
       !open_view(&p, error, sizeof error) ||
       !open_kernel(&p, error, sizeof error) ||
-      !open_api(&p, error, sizeof error) || !open_signals(&p) ||
+      !open_api(&p, error, sizeof error) ||
+      !program_signals_open(&p.signals, &p.loop, on_signal, &p) ||
       !open_tick(&p, error, sizeof error) ||
       !write_port_file(&p, error, sizeof error)) {
     (void)fprintf(stderr, "provisioner: %s\n", error);
