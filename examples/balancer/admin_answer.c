@@ -2,7 +2,7 @@
    what they are. */
 #include "balancer/admin_state.h"
 
-#include "balancer/pages_form.h"
+#include "common/escape.h"
 #include <stdarg.h>
 #include <string.h>
 
@@ -39,7 +39,7 @@ void admin_answer_error(http_exchange *x, int status, const char *format, ...) {
   text_vprintf(&sentence, format, args);
   va_end(args);
   text_str(&body, "{\"error\":");
-  page_json_string(&body, text_get(&sentence));
+  escape_json(&body, text_get(&sentence));
   text_str(&body, "}\n");
   admin_answer_json(x, status, &body);
   text_free(&body);

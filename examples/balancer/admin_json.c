@@ -1,7 +1,7 @@
 /* JSON, written as it goes. */
 #include "balancer/admin_state.h"
 
-#include "balancer/pages_form.h"
+#include "common/escape.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -25,7 +25,7 @@ void json_shut(text *out, char bracket) {
 void json_text(text *out, const char *name, const char *value) {
   put_name(out, name);
   if (value != NULL)
-    page_json_string(out, value);
+    escape_json(out, value);
   else
     text_str(out, "null");
   text_str(out, ",");

@@ -2,6 +2,7 @@
 #include "balancer/pages.h"
 
 #include "balancer/pages_form.h"
+#include "common/escape.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -111,13 +112,13 @@ static void write_html(const sheet *s, int status, const char *detail,
               s->title, style, s->title, s->sentence);
   if (detail[0] != '\0') {
     text_str(out, "<p>");
-    page_html_escape(out, detail);
+    escape_markup(out, detail);
     text_str(out, "</p>\n");
   }
   text_printf(out, "<small>%s &middot; %d", page_code(s->page), status);
   if (id[0] != '\0') {
     text_str(out, " &middot; request ");
-    page_html_escape(out, id);
+    escape_markup(out, id);
   }
   text_str(out, "</small>\n</main>\n</body>\n</html>\n");
 }
@@ -126,14 +127,14 @@ static void write_json(const sheet *s, int status, const char *detail,
                        const char *id, text *out) {
   text_printf(out, "{\"error\":\"%s\",\"status\":%d,\"message\":",
               page_code(s->page), status);
-  page_json_string(out, s->sentence);
+  escape_json(out, s->sentence);
   if (detail[0] != '\0') {
     text_str(out, ",\"detail\":");
-    page_json_string(out, detail);
+    escape_json(out, detail);
   }
   if (id[0] != '\0') {
     text_str(out, ",\"request_id\":");
-    page_json_string(out, id);
+    escape_json(out, id);
   }
   if (s->retry_s != 0)
     text_printf(out, ",\"retry_after\":%d", s->retry_s);
@@ -152,7 +153,7 @@ static void write_text(const sheet *s, int status, const char *detail,
 
 static void clean_words(text *out, const char *words) {
   if (words != NULL)
-    page_clean(out, words, DETAIL_MOST);
+    escape_clean(out, words, DETAIL_MOST);
 }
 
 void page_html(enum page page, const char *detail, text *out) {

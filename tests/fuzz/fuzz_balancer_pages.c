@@ -4,12 +4,12 @@
  * as what was meant; HTML has no tag and no quote more than without the words;
  * text is one line. What is behind the first zero byte is the words.
  */
+#include "common/escape.h"
 #include "common/text.h"
 #include "fuzz/fuzz.h"
 
 #include "balancer/pages.c"
 #include "balancer/pages_accept.c"
-#include "balancer/pages_escape.c"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ static void check_json(const page_answer *a, const char *words) {
   text clean = TEXT_INIT;
 
   CFT_FUZZ_CHECK(body != NULL);
-  page_clean(&clean, words, DETAIL_MOST);
+  escape_clean(&clean, words, DETAIL_MOST);
   detail = json_string_value(json_object_get(body, "detail"));
   CFT_FUZZ_CHECK(strcmp(detail != NULL ? detail : "", text_get(&clean)) == 0);
   text_free(&clean);

@@ -4,6 +4,7 @@
  */
 #include "balancer/pages.h"
 #include "balancer/pages_form.h"
+#include "common/escape.h"
 
 #include "support/unit.h"
 #include <jansson.h>
@@ -322,7 +323,7 @@ static void check_hostile_json(const char *words) {
   body = json_loadb(a.body.data, a.body.len, JSON_REJECT_DUPLICATES, NULL);
   ck_assert_msg(body != NULL, "no JSON: %s", a.body.data);
   ck_assert_str_eq(json_string_value(json_object_get(body, "error")), "E04");
-  page_clean(&clean, words, 400);
+  escape_clean(&clean, words, 400);
   ck_assert_str_eq(json_string_value(json_object_get(body, "detail")),
                    clean.data);
   ck_assert_uint_eq(json_object_size(body), 5);
@@ -348,7 +349,7 @@ static const char *clean(const char *words, size_t most) {
   static char out[512];
   text t = TEXT_INIT;
 
-  page_clean(&t, words, most);
+  escape_clean(&t, words, most);
   ck_assert_uint_lt(t.len, sizeof out);
   memcpy(out, text_get(&t), t.len + 1);
   text_free(&t);
@@ -364,6 +365,11 @@ START_TEST(test_pages_clean_keeps_letters_only) {
                          "e",
                          100),
                    "a b c d e");
+  ck_assert_str_eq(clean("a\xef\xbf\xbe"
+                         "b\xef\xbf\xbf"
+                         "c",
+                         100),
+                   "a b c");
   ck_assert_str_eq(clean("\xc0\xaf", 100), "\xef\xbf\xbd\xef\xbf\xbd");
   ck_assert_str_eq(clean("\xed\xa0\x80"
                          "x",

@@ -1,5 +1,5 @@
-/* Words of others, fit for a page; see pages_form.h. */
-#include "balancer/pages_form.h"
+/* Words of others, fit for what they are put into; see escape.h. */
+#include "common/escape.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -35,15 +35,17 @@ static size_t character(const char *s, uint32_t *code) {
   return len;
 }
 
-/* Not to be seen: controls, ends of lines, and what turns the direction. */
+/* Not to be seen: controls, ends of lines, what turns the direction, and the
+   two that XML has not. */
 static bool is_hidden(uint32_t code) {
   return code < 0x20 || (code >= 0x7f && code < 0xa0) ||
          (code >= 0x2028 && code <= 0x202e) ||
          (code >= 0x2066 && code <= 0x2069) || code == 0x200e ||
-         code == 0x200f || code == 0x61c || code == 0xfeff;
+         code == 0x200f || code == 0x61c || code == 0xfeff || code == 0xfffe ||
+         code == 0xffff;
 }
 
-void page_clean(text *out, const char *s, size_t most) {
+void escape_clean(text *out, const char *s, size_t most) {
   size_t limit = out->len + most;
   uint32_t code = 0;
 
@@ -63,7 +65,7 @@ void page_clean(text *out, const char *s, size_t most) {
   }
 }
 
-void page_html_escape(text *out, const char *s) {
+void escape_markup(text *out, const char *s) {
   for (; *s != '\0'; s++) {
     switch (*s) {
     case '&':
@@ -87,7 +89,7 @@ void page_html_escape(text *out, const char *s) {
   }
 }
 
-void page_json_string(text *out, const char *s) {
+void escape_json(text *out, const char *s) {
   uint32_t code = 0;
   size_t len;
 
