@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All programs together under faults, judged from outside (kernel/run.h): a few
+# All programs together under faults, judged from outside (kernel/kernel.h): a few
 # small runs here, one of them with fewer drones than apps. kernel/run.sh does
 # more and larger ones.
 # ctest: TIMEOUT 170

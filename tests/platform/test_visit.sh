@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All programs together, balancers and visitors as well, under faults, judged
-# from outside (visit/visit.h): one small run here. visit/run.sh does more and
+# from outside (visit/phases.h): one small run here. visit/run.sh does more and
 # longer ones.
 # ctest: TIMEOUT 170
 # ctest: COST 30

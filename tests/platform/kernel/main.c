@@ -1,7 +1,7 @@
 /* Runs of the claim protocol from outside, one for each seed. Exits 0 when
  * every law held in each; with --expect, when those laws and no others were
  * broken in some run. */
-#include "run.h"
+#include "kernel.h"
 
 #include <curl/curl.h>
 #include <signal.h>
@@ -30,7 +30,7 @@ static void run_threads(run *r) {
     args[i] = (user_arg){r, i};
     (void)pthread_create(&users[i], NULL, users_main, &args[i]);
   }
-  (void)trouble_main(r);
+  trouble(r);
   r->users_end = true;
   for (unsigned i = 0; i < r->o->users; i++)
     (void)pthread_join(users[i], NULL);

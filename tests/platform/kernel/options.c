@@ -1,6 +1,6 @@
 /* The options of a run, their defaults, and how the very same run is asked for
  * again. */
-#include "run.h"
+#include "kernel.h"
 
 #include <getopt.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* What goes wrong, and when: faults of the database by rules, provisioners
  * killed at each step and stopped, drones killed, stopped, and robbed of their
  * files. All of it from one seed. */
-#include "run.h"
+#include "kernel.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
-const char *const failpoints[5] = {"claim", "bind", "start", "settle",
-                                   "publish"};
+static const char *const failpoints[5] = {"claim", "bind", "start", "settle",
+                                          "publish"};
 
 /* Those that ended: at a failpoint, or because we killed them. */
 static void raise_the_dead(run *r, dice *d, bool more) {
@@ -105,9 +105,7 @@ static void hit_drone(run *r, dice *d) {
     broke(r, I10_NOTHING_LOST, "drone %u does not start again", i);
 }
 
-/* On the thread of main: the programs die with the thread that started them. */
-void *trouble_main(void *arg) {
-  run *r = arg;
+void trouble(run *r) {
   dice d = {.state = r->seed * 7919 + 1};
   int64_t began = now_ms(), end = began + r->o->trouble_ms, armed = 0;
   if (r->o->race > 0)
@@ -140,5 +138,4 @@ void *trouble_main(void *arg) {
       (void)proc_wait(&r->provs[i].proc, 5000, &status);
     }
   raise_the_dead(r, &d, false);
-  return NULL;
 }

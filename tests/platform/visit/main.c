@@ -2,7 +2,7 @@
  * trouble; then calm; then the database goes away and comes back. Exits 0 when
  * every law held in each; with --expect, when those laws and no others were
  * broken in some run. */
-#include "visit.h"
+#include "phases.h"
 
 #include <curl/curl.h>
 #include <signal.h>

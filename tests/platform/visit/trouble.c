@@ -1,56 +1,11 @@
 /* What goes wrong, and when. All on the main thread: the programs die with the
  * thread that started them. */
-#include "visit.h"
+#include "phases.h"
 
 #include <signal.h>
 #include <stdio.h>
 
 enum { SPELL_MS = 1500, IN_STEP_MS = 30000, CATCH_UP_MS = 5000 };
-
-static void hit_provisioner(visit *v) {
-  unsigned i = dice_below(&v->dice, VISIT_PROVS);
-  int status = 0;
-  v->prov_kills++;
-  proc_kill(&v->k.provs[i].proc, SIGKILL);
-  (void)proc_wait(&v->k.provs[i].proc, 5000, &status);
-  sleep_ms(dice_below(&v->dice, 500));
-  if (!prov_start(&v->k, i, NULL))
-    wrong(v, V10_LIVE, "provisioner %u does not start again", i);
-}
-
-static void hit_drone(visit *v) {
-  unsigned i = dice_below(&v->dice, v->o->drones);
-  v->drone_kills++;
-  drone_stop(&v->k, i, dice_below(&v->dice, 2) ? SIGKILL : SIGTERM, false);
-  sleep_ms(dice_below(&v->dice, 400));
-  if (!drone_start(&v->k, i))
-    wrong(v, V10_LIVE, "drone %u does not start again", i);
-}
-
-static void again(visit *v, unsigned i, int sig) {
-  v->balancer_kills++;
-  balancer_stop(v, i, sig);
-  if (!balancer_start(v, i))
-    wrong(v, V10_LIVE, "balancer %s does not start again", v->balancers[i].id);
-}
-
-/* Killed, and back while its node of the database is there, or away, or split
-   from the others. */
-static void hit_balancer(visit *v, unsigned i) {
-  void (*const ways[])(visit *, unsigned, bool) = {NULL, node_up, node_split};
-  unsigned node = v->balancers[i].node, way = dice_below(&v->dice, 3);
-  bool is_up = ways[way] == node_up;
-  if (ways[way]) {
-    v->nodes_away++;
-    ways[way](v, node, !is_up);
-    sleep_ms(dice_below(&v->dice, 500));
-  }
-  again(v, i, SIGKILL);
-  if (!ways[way])
-    return;
-  sleep_ms(500 + dice_below(&v->dice, 1000));
-  ways[way](v, node, is_up);
-}
 
 /* Killed, in every other case with its balancer: then it is back first, and
    knows nothing until that is back, too. */
@@ -90,9 +45,9 @@ static void something(visit *v, unsigned stalled) {
     if (v->o->faults && v->balancers[i].spell == 0)
       disturb(v, i, SPELL_MS + dice_below(&v->dice, SPELL_MS));
   } else if (what < 6) {
-    hit_provisioner(v);
+    hit_provisioner(v, dice_below(&v->dice, VISIT_PROVS));
   } else if (what < 8) {
-    hit_drone(v);
+    hit_drone(v, dice_below(&v->dice, v->o->drones));
   } else if (v->o->haproxy && dice_below(&v->dice, 2)) {
     hit_haproxy(v, i);
   } else {
@@ -127,44 +82,18 @@ void trouble(visit *v) {
 
 /* ---- the database away ---- */
 
-enum { REFUSES, FAILS, HANGS, MANNERS };
-
-/* Its nodes refuse, or answer everything with an error, or not at all. */
-static void database_leaves(visit *v, unsigned manner) {
-  static const char *const rules[MANNERS] = {NULL, "{\"do\":{\"status\":500}}",
-                                             "{\"do\":{\"then\":\"silence\"}}"};
-  if (rules[manner]) {
-    for (unsigned i = 0; i < BALANCERS; i++)
-      balancer_ill(&v->balancers[i]);
-    tell_couch(&v->k, "POST", "/rules", json_loads(rules[manner], 0, NULL));
-    tell_couch(&v->k, "POST", "/close", json_object());
-  }
-  for (unsigned node = 0; !rules[manner] && node < VISIT_NODES; node++)
-    node_up(v, node, false);
-}
-
-static void database_returns(visit *v, unsigned manner) {
-  if (manner != REFUSES) {
-    couch_faults(&v->k, false);
-    tell_couch(&v->k, "POST", "/close", json_object());
-  }
-  for (unsigned node = 0; node < VISIT_NODES; node++)
-    node_up(v, node, true);
-}
-
 /* One balancer dies while there is no database, one is restarted in order; and
    when it is back, the third meets a node that lists nothing. */
 void away(visit *v) {
   unsigned first = dice_below(&v->dice, BALANCERS);
   unsigned second = (first + 1) % BALANCERS, third = (first + 2) % BALANCERS;
   int64_t end = now_ms() + v->o->away_ms;
-  unsigned manner = dice_below(&v->dice, MANNERS);
-  v->nodes_away += VISIT_NODES;
+  enum manner manner = (enum manner)dice_below(&v->dice, MANNERS);
   database_leaves(v, manner);
   sleep_ms(v->o->away_ms / 4);
   if (v->o->kills) {
-    again(v, first, SIGKILL);
-    again(v, second, SIGTERM);
+    balancer_again(v, first, SIGKILL);
+    balancer_again(v, second, SIGTERM);
   }
   while (now_ms() < end)
     sleep_ms(10);
@@ -172,7 +101,7 @@ void away(visit *v) {
   if (v->o->faults) {
     disturb_empty(v, third);
     if (v->o->kills)
-      again(v, third, SIGKILL);
+      balancer_again(v, third, SIGKILL);
     sleep_ms(v->o->away_ms / 4);
     disturb_end(v, third);
   }

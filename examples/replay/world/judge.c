@@ -1,6 +1,6 @@
 /* What must be so when the trouble is over: nothing is lost, every drone has
  * an owner or is free, whoever was told live had an address of his own. */
-#include "run.h"
+#include "world.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Users: each starts apps of everybody's at any of the provisioners, now and
  * then anew or stops one, and believes what it is told: an answer "live" is
  * looked at once at the drone. */
-#include "run.h"
+#include "world.h"
 
 #include <stdio.h>
 #include <stdlib.h>

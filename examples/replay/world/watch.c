@@ -1,6 +1,6 @@
 /* Looks, all the time: which claim each agent says it holds, and which routes
  * are live. What is seen is judged at once. */
-#include "run.h"
+#include "world.h"
 
 #include <stdarg.h>
 #include <stdio.h>

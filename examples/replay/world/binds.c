@@ -1,7 +1,7 @@
 /* What drones tell of binds in their logs: looks at agents come now and then,
  * these lines tell of each. A claim is let go before another is taken, and no
  * epoch comes back while the drone has its file. */
-#include "run.h"
+#include "world.h"
 
 #include <stdio.h>
 #include <stdlib.h>

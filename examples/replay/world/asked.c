@@ -1,5 +1,5 @@
 /* What options of a run have in common: numbers, and laws by their names. */
-#include "run.h"
+#include "world.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Programs as child processes that do not outlive the test, a clock, dice. */
-#include "run.h"
+#include "world.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* What a run begins with, and what users ask for in its course: a pool that is
  * free, apps that are there. */
-#include "run.h"
+#include "world.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* One request as a visitor's comes through a balancer: with the claim, to the
  * guard; its answer must have the claim, and the nonce of the app. */
-#include "run.h"
+#include "world.h"
 
 #include <curl/curl.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* The simulated database: started, its databases made, told what is to go
  * wrong. */
-#include "run.h"
+#include "world.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,23 +1,23 @@
-/* The claim protocol run from outside: the simulated database, drones and
- * provisioners as real programs, users, faults in an order that a seed gives,
- * and what is seen of it all over HTTP. Nothing here looks into a program.
+/* The claim protocol seen from outside: the simulated database, drones and
+ * provisioners as real programs, users, and what is seen of it all over HTTP.
+ * Nothing here looks into a program.
  *
- *   options.c  what a run is asked for
  *   asked.c    numbers and laws, as options name them
  *   procs.c    programs, started, stopped, killed
  *   world.c    all of them together
  *   couch.c    the database
  *   begin.c    a pool that is free, apps that are there, what is left behind
  *   users.c    threads that create, start, restart and stop apps
- *   trouble.c  what goes wrong, and when
  *   watch.c    looks at agents and routes all the time
  *   guard.c    a visitor's request
  *   binds.c    what drones' logs tell of binds
  *   judge.c    what must be so in the end, and the table
  *
- * The runs with balancers (../visit) have their world from here. */
-#ifndef KERNEL_RUN_H
-#define KERNEL_RUN_H
+ * The runs with balancers (../visit) have their world from here, and so has the
+ * replay. tests/platform/kernel has a program that lets all go wrong at once.
+ */
+#ifndef REPLAY_WORLD_H
+#define REPLAY_WORLD_H
 
 #include "common/rest.h"
 
@@ -122,13 +122,6 @@ typedef struct run {
 } run;
 
 extern const law_list all_laws;
-extern const char *const failpoints[5];
-
-/* ---- options.c ---- */
-/* -1: run; else the program's exit status. */
-int options_read(options *o, int argc, char **argv);
-/* Prints how the run of this seed is asked for. */
-void options_again(const options *o, uint64_t seed);
 
 /* ---- asked.c ---- */
 /* An option's value; what is wrong with it is told on stderr. */
@@ -205,7 +198,6 @@ typedef struct user_arg {
   run *r;
   unsigned index;
 } user_arg;
-void *trouble_main(void *r);
 void *watch_drones_main(void *arg); /* of a user_arg: every 4th drone */
 void *watch_routes_main(void *r);
 void broke(run *r, enum law law, const char *format, ...)

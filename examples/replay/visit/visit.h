@@ -1,15 +1,13 @@
-/* What visitors see, run from outside: the world of ../kernel (the simulated
+/* What visitors see, from outside: the world of ../world (the simulated
  * database, drones, provisioners, apps with a nonce each), three balancers on
  * nodes of their own, and visitors who ask for every app at every balancer all
- * the time, while apps are moved, programs killed and feeds disturbed in an
- * order that a seed gives. Nothing here looks into a program.
+ * the time, while apps are moved, programs killed and feeds disturbed. Nothing
+ * here looks into a program.
  *
- *   options.c    what a run is asked for
- *   main.c       one run for each seed, and its phases
  *   balancers.c  balancers, started, ended, asked
  *   haproxy.c    with --engine haproxy, what visitors come to instead
  *   disturb.c    what goes wrong with a balancer's feed
- *   trouble.c    what goes wrong, and when
+ *   hits.c       programs killed and started again, the database away
  *   users.c      threads that move, stop and start apps; what is wished last
  *   mayfly.c     an app that comes and goes
  *   visitors.c   threads that ask, and judge what comes
@@ -18,13 +16,15 @@
  *   digests.c    balancers compared with the database, when all is quiet
  *   report.c     laws broken, and the table
  *
- * A run goes through phases. What must hold in the strict ones (MOVING: all is
- * well and apps are moved; AWAY: the database is away) is fixed before they
- * begin: which app answers, and which has a page. */
-#ifndef VISIT_VISIT_H
-#define VISIT_VISIT_H
+ * What happens, and when, is said by who uses it: the program of
+ * tests/platform/visit, and the replay. A run goes through phases. What must
+ * hold in the strict ones (MOVING: all is well and apps are moved; AWAY: the
+ * database is away) is fixed before they begin: which app answers, and which
+ * has a page. */
+#ifndef REPLAY_VISIT_H
+#define REPLAY_VISIT_H
 
-#include "run.h"
+#include "replay/world/world.h"
 
 enum {
   BALANCERS = 3,
@@ -133,10 +133,6 @@ typedef struct visit {
   double settle_s;
 } visit;
 
-/* ---- options.c ---- */
-int visit_options_read(visit_options *o, options *ko, int argc, char **argv);
-void visit_options_again(const visit_options *o, uint64_t seed);
-
 /* ---- balancers.c: on the main thread, but for what is said ---- */
 bool balancers_start(visit *v);
 void balancers_end(visit *v);
@@ -178,9 +174,18 @@ void disturb_look(visit *v);
 void node_up(visit *v, unsigned node, bool up);
 void node_split(visit *v, unsigned node, bool split);
 
-/* ---- trouble.c ---- */
-void trouble(visit *v);
-void away(visit *v);
+/* ---- hits.c: on the main thread ---- */
+void hit_provisioner(visit *v, unsigned i);
+void hit_drone(visit *v, unsigned i);
+/* Ended, and started again at once. */
+void balancer_again(visit *v, unsigned i, int sig);
+/* Killed, and back while its node of the database is there, or away, or split
+   from the others. */
+void hit_balancer(visit *v, unsigned i);
+/* The database refuses, or answers everything with an error, or not at all. */
+enum manner { REFUSES, FAILS, HANGS, MANNERS };
+void database_leaves(visit *v, enum manner manner);
+void database_returns(visit *v, enum manner manner);
 
 /* ---- users.c ---- */
 void *mover_main(void *arg); /* of a visit_arg */

@@ -1,7 +1,7 @@
 /* All programs of a run: a database of three nodes (users of it: provisioners
  * on the first two, where the faults are; what only looks, on the third),
  * drones entered by hand, three provisioners without a driver. */
-#include "run.h"
+#include "world.h"
 
 #include <dirent.h>
 #include <signal.h>
