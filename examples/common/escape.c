@@ -65,6 +65,14 @@ void escape_clean(text *out, const char *s, size_t most) {
   }
 }
 
+void escape_copy(char *to, size_t size, const char *from) {
+  text clean = TEXT_INIT;
+
+  escape_clean(&clean, from != NULL ? from : "", size - 1);
+  (void)memcpy(to, text_get(&clean), strlen(text_get(&clean)) + 1);
+  text_free(&clean);
+}
+
 void escape_markup(text *out, const char *s) {
   for (; *s != '\0'; s++) {
     switch (*s) {

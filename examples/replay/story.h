@@ -10,7 +10,7 @@
 enum {
   STORY_MINUTES_MOST = 24 * 60,
   STORY_EVENTS_MOST = 1024,
-  STORY_PAIRS_MOST = 4096, /* host, owner, balancer in one minute, in all */
+  STORY_PAIRS_MOST = 4096, /* app and owner within one minute, in all */
   STORY_SENTENCE = 240     /* bytes of an event, with the zero */
 };
 

@@ -24,7 +24,7 @@ enum {
   TIMELINE_NAME = 64,   /* bytes of a name, with the zero */
   TIMELINE_DIGEST = 40, /* the same of a digest */
   TIMELINE_CODES = 100, /* E00 .. E99 */
-  TIMELINE_BUCKETS = 84
+  TIMELINE_BUCKETS = 1 + 21 * 8
 };
 
 typedef struct timeline timeline;
@@ -110,8 +110,10 @@ void timeline_end(timeline *t, int64_t at_ms);
 /* ---- reading it ---- */
 
 typedef struct timeline_counts {
-  uint32_t asked, outcomes[TIMELINE_OUTCOMES], foreign;
-  uint32_t app_errors; /* of the app's own answers, 5xx */
+  uint32_t asked, outcomes[TIMELINE_OUTCOMES];
+  uint32_t own, foreign; /* answers of the app that was asked for; visits to
+                            which bytes of another came */
+  uint32_t app_errors;   /* of the app's own answers, 5xx */
   uint32_t codes[TIMELINE_CODES];
   uint32_t apis[TIMELINE_APIS];
   uint32_t times[TIMELINE_BUCKETS]; /* first_us */
@@ -119,16 +121,15 @@ typedef struct timeline_counts {
 
 typedef struct timeline_seen {
   bool known;       /* it was looked at, in this slice or before */
-  int64_t stale_ms; /* -1: it could not be asked */
-  char digest[TIMELINE_DIGEST];
+  int64_t stale_ms; /* -1: it could not be asked; of the database 0 */
+  char digest[TIMELINE_DIGEST]; /* "": not known */
 } timeline_seen;
 
 typedef struct timeline_slice {
   timeline_counts counts;
   bool drones_known;
   unsigned bound, free, queue;
-  timeline_seen balancers[TIMELINE_BALANCERS];
-  char database[TIMELINE_DIGEST]; /* "": not known */
+  timeline_seen balancers[TIMELINE_BALANCERS], database;
 } timeline_slice;
 
 typedef struct timeline_span {
