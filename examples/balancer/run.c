@@ -296,7 +296,7 @@ static bool write_port_file(const program *p, char *error, size_t size) {
   (void)snprintf(lines, sizeof lines, "%s\n%s\n",
                  p->engine != NULL ? engine_address(p->engine) : "-",
                  admin_address(p->admin));
-  return program_port_file(p->o->config, lines, error, size);
+  return program_ready(p->o->config, lines, error, size);
 }
 
 static int print_haproxy(const options *o) {

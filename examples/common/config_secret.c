@@ -29,13 +29,24 @@ static ssize_t read_most(int fd, char *out, size_t size) {
   return (ssize_t)len;
 }
 
+/* Out of systemd's LoadCredential=. Where it can, that leaves the file to root
+   and lets the unit's user read it by an access list, whose mask stands in the
+   mode as the group's right to read. */
+static bool is_credential(const char *path) {
+  const char *dir = getenv("CREDENTIALS_DIRECTORY");
+  size_t len = dir != NULL ? strlen(dir) : 0;
+
+  return len > 1 && strncmp(path, dir, len) == 0 && path[len] == '/';
+}
+
 /* NULL: it may be read. */
-static const char *objection(const struct stat *st) {
+static const char *objection(const struct stat *st, bool credential) {
   if (S_ISDIR(st->st_mode))
     return "it is a directory";
-  if (S_ISREG(st->st_mode) && (st->st_mode & 077) != 0)
+  if (S_ISREG(st->st_mode) && (st->st_mode & (credential ? 037 : 077)) != 0)
     return "others may read or change it (chmod 600 it)";
-  if (S_ISREG(st->st_mode) && st->st_uid != geteuid() && geteuid() != 0)
+  if (S_ISREG(st->st_mode) && st->st_uid != geteuid() && geteuid() != 0 &&
+      !(credential && st->st_uid == 0))
     return "it is somebody else's";
   return NULL;
 }
@@ -79,7 +90,7 @@ char *config_secret(const char *path, char *error, size_t error_size) {
 
   if (fd < 0 || fstat(fd, &st) != 0)
     why = strerror(errno);
-  else if ((why = objection(&st)) == NULL)
+  else if ((why = objection(&st, is_credential(path))) == NULL)
     secret = read_secret(fd, &why);
   if (secret == NULL)
     (void)snprintf(error, error_size,

@@ -5,9 +5,12 @@
 #include "common/text.h"
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 bool program_id(const config *c, char initial, char id[NAME_MOST + 1],
@@ -90,4 +93,42 @@ bool program_port_file(const config *c, const char *lines, char *error,
                    strerror(errno));
   text_free(&beside);
   return ok;
+}
+
+/* A datagram to the socket whose path, or abstract name behind an '@', systemd
+   has told. */
+static bool tell_systemd(const char *path) {
+  static const char ready[] = "READY=1";
+  struct sockaddr_un to = {.sun_family = AF_UNIX};
+  size_t len = strlen(path);
+  socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+  ssize_t sent;
+  int fd;
+
+  errno = EINVAL;
+  if ((path[0] != '/' && path[0] != '@') || len >= sizeof to.sun_path)
+    return false;
+  memcpy(to.sun_path, path, len);
+  if (path[0] == '@')
+    to.sun_path[0] = '\0';
+  fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0)
+    return false;
+  sent = sendto(fd, ready, sizeof ready - 1, MSG_NOSIGNAL,
+                (const struct sockaddr *)&to, size);
+  (void)close(fd);
+  return sent == (ssize_t)sizeof ready - 1;
+}
+
+bool program_ready(const config *c, const char *lines, char *error,
+                   size_t size) {
+  const char *path = getenv("NOTIFY_SOCKET");
+
+  if (!program_port_file(c, lines, error, size))
+    return false;
+  if (path == NULL || path[0] == '\0' || tell_systemd(path))
+    return true;
+  (void)snprintf(error, size, "NOTIFY_SOCKET %.200s: %s", path,
+                 strerror(errno));
+  return false;
 }

@@ -30,4 +30,9 @@ void program_signals_close(program_signals *s);
 bool program_port_file(const config *c, const char *lines, char *error,
                        size_t size);
 
+/* The program is ready: writes the file, and tells systemd, where that has
+   started us and waits to be told (Type=notify). false with a sentence. */
+bool program_ready(const config *c, const char *lines, char *error,
+                   size_t size);
+
 #endif

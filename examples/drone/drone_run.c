@@ -222,7 +222,7 @@ static bool tell_ports(life *l) {
   (void)snprintf(lines, sizeof lines, "guard %s\nctl %s\n",
                  http_server_address(l->d.guard),
                  http_server_address(l->d.ctl));
-  return program_port_file(l->config, lines, l->error, sizeof l->error);
+  return program_ready(l->config, lines, l->error, sizeof l->error);
 }
 
 static bool begin(life *l) {

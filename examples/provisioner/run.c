@@ -200,7 +200,7 @@ static bool write_port_file(const program *p, char *error, size_t size) {
   char line[256];
 
   (void)snprintf(line, sizeof line, "%s\n", api_address(p->api));
-  return program_port_file(p->o->config, line, error, size);
+  return program_ready(p->o->config, line, error, size);
 }
 
 static int init(const options *o) {

@@ -278,6 +278,34 @@ START_TEST(test_config_a_secret_is_the_first_line) {
 }
 END_TEST
 
+START_TEST(test_config_a_credential_may_be_the_groups_by_an_access_list) {
+  const char *at = file_of("s3cret\n", 0440);
+  const char *slash = strrchr(at, '/');
+  char dir[256], *secret;
+
+  (void)snprintf(dir, sizeof dir, "%.*s", (int)(slash - at), at);
+  (void)setenv("CREDENTIALS_DIRECTORY", dir, 1);
+  secret = config_secret(at, error, sizeof error);
+  ck_assert_msg(secret != NULL, "%s", error);
+  ck_assert_str_eq(secret, "s3cret");
+  config_forget(secret);
+  /* Not what others can read, or the group change, nor what lies elsewhere. */
+  (void)chmod(at, 0444);
+  refused_secret(at, "others may read or change it (chmod 600 it)");
+  (void)chmod(at, 0460);
+  refused_secret(at, "others may read or change it (chmod 600 it)");
+  (void)chmod(at, 0440);
+  (void)setenv("CREDENTIALS_DIRECTORY", "/", 1);
+  refused_secret(at, "others may read or change it (chmod 600 it)");
+  (void)setenv("CREDENTIALS_DIRECTORY", "/does/not/exist", 1);
+  refused_secret(at, "others may read or change it (chmod 600 it)");
+  dir[strlen(dir) - 1] = '\0';
+  (void)setenv("CREDENTIALS_DIRECTORY", dir, 1);
+  refused_secret(at, "others may read or change it (chmod 600 it)");
+  (void)unsetenv("CREDENTIALS_DIRECTORY");
+}
+END_TEST
+
 START_TEST(test_config_a_secret_that_others_can_read_is_none) {
   char giant[5000];
 
@@ -361,6 +389,8 @@ int main(void) {
   tcase_add_test(t, test_config_a_wrong_line_is_named);
   tcase_add_test(t, test_config_help_is_shown_whatever_else_is_wrong);
   tcase_add_test(t, test_config_a_secret_is_the_first_line);
+  tcase_add_test(t,
+                 test_config_a_credential_may_be_the_groups_by_an_access_list);
   tcase_add_test(t, test_config_a_secret_that_others_can_read_is_none);
   tcase_add_test(t, test_config_a_secret_can_come_through_a_pipe);
   tcase_add_test(t, test_config_help_lists_every_option);
