@@ -37,10 +37,12 @@ bool balancer_start(visit *v, unsigned i) {
   (void)snprintf(stale, sizeof stale, "%lldms", (long long)v->o->stale_ms);
   (void)snprintf(threads, sizeof threads, "%u", v->o->threads);
   (void)unlink(ports);
-  const char *argv[40] = {
+  const char *argv[48] = {
       program,
       "--couch",
       v->k.couch[b->node],
+      "--apps",
+      v->k.apps,
       "--id",
       b->id,
       "--listen",
@@ -64,6 +66,7 @@ bool balancer_start(visit *v, unsigned i) {
   size_t n = 0;
   while (argv[n])
     n++;
+  n = couch_login(&v->k, argv, n);
   if (v->o->naive) {
     argv[n++] = "--naive";
     argv[n++] = v->o->naive;
@@ -85,6 +88,8 @@ bool balancer_start(visit *v, unsigned i) {
   b->life++;
   if (!v->o->haproxy)
     b->door++;
+  if (v->door_moved)
+    v->door_moved(v->door_ctx, i, true);
   balancer_well(b, CATCH_UP_MS);
   return true;
 }
@@ -96,6 +101,8 @@ void balancer_stop(visit *v, unsigned i, int sig) {
     b->life++;
   if (!v->o->haproxy && b->door % 2 == 1)
     b->door++;
+  if (v->door_moved)
+    v->door_moved(v->door_ctx, i, false);
   balancer_ill(b);
   if (proc_ended(&b->proc, &status)) {
     wrong(v, V10_LIVE, "balancer %s ended by itself: %x", b->id,

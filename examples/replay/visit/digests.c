@@ -9,17 +9,17 @@
 enum { QUIET_MS = 2000, ASK_MS = 3000, LONGEST_MS = 60000 };
 
 typedef struct sum {
-  char text[CHANGEFEED_DIGEST_TEXT];
+  char text[DIGEST_SIZE];
   size_t count;
 } sum;
 
-static bool of_database(rest *couch, sum *out) {
+_Static_assert((int)DIGEST_SIZE >= (int)CHANGEFEED_DIGEST_TEXT, "a text fits");
+
+void digest_of_rows(const json_t *rows, char out[DIGEST_SIZE]) {
   changefeed_digest digest;
-  json_t *rows = facts_rows(couch), *row;
+  const json_t *row;
   size_t i;
   memset(&digest, 0, sizeof digest);
-  if (!rows)
-    return false;
   json_array_foreach(rows, i, row) {
     const char *id = json_string_value(json_object_get(row, "id"));
     const char *rev =
@@ -27,8 +27,15 @@ static bool of_database(rest *couch, sum *out) {
     if (id && rev)
       (void)changefeed_digest_add(&digest, id, strlen(id), rev, strlen(rev));
   }
+  (void)changefeed_digest_text(&digest, out);
+}
+
+static bool of_database(const visit *v, rest *couch, sum *out) {
+  json_t *rows = couch_rows(couch, v->k.apps, "route");
+  if (!rows)
+    return false;
   out->count = json_array_size(rows);
-  (void)changefeed_digest_text(&digest, out->text);
+  digest_of_rows(rows, out->text);
   json_decref(rows);
   return true;
 }
@@ -46,11 +53,11 @@ static bool of_balancer(const balancer *b, sum *out) {
 static int look(visit *v, rest *couch, char *why, size_t size) {
   sum before, after, theirs[BALANCERS];
   int same = 1;
-  if (!of_database(couch, &before))
+  if (!of_database(v, couch, &before))
     return -1;
   for (unsigned i = 0; i < BALANCERS; i++)
     (void)of_balancer(&v->balancers[i], &theirs[i]);
-  if (!of_database(couch, &after) || strcmp(before.text, after.text) != 0)
+  if (!of_database(v, couch, &after) || strcmp(before.text, after.text) != 0)
     return -1;
   for (unsigned i = 0; i < BALANCERS; i++)
     if (strcmp(theirs[i].text, before.text) != 0 ||
@@ -72,7 +79,7 @@ static int64_t changed_ms(visit *v) {
 
 /* Equal before it has to be is equal; what is not is looked at until then. */
 void digests_judge(visit *v, const char *when) {
-  rest *couch = rest_to(v->k.couch[LOOKER_NODE], NULL);
+  rest *couch = couch_looker(&v->k);
   int64_t give_up = now_ms() + LONGEST_MS;
   char why[300] = "the database is never quiet";
   int same = -1;

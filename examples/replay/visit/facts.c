@@ -8,17 +8,6 @@
 
 enum { EVERY_MS = 20 };
 
-json_t *facts_rows(rest *couch) {
-  json_t *all = NULL, *rows = NULL;
-  if (ask(couch, "GET",
-          "/apps/_all_docs?include_docs=true&startkey=%22route:%22"
-          "&endkey=%22route;%22",
-          NULL, 3000, &all) == 200)
-    rows = json_incref(json_object_get(all, "rows"));
-  json_decref(all);
-  return rows;
-}
-
 int app_of(const visit *v, const char *name) {
   static const char prefix[] = "app-";
   char *end = NULL;
@@ -47,9 +36,9 @@ static void see(visit *v, unsigned app, const json_t *doc, int64_t now) {
 
 void *facts_main(void *arg) {
   visit *v = arg;
-  rest *couch = rest_to(v->k.couch[LOOKER_NODE], NULL);
+  rest *couch = couch_looker(&v->k);
   while (!v->watch_end) {
-    json_t *rows = facts_rows(couch), *row;
+    json_t *rows = couch_rows(couch, v->k.apps, "route"), *row;
     int64_t now = now_ms();
     size_t i;
     (void)pthread_mutex_lock(&v->lock);
@@ -62,7 +51,7 @@ void *facts_main(void *arg) {
     }
     (void)pthread_mutex_unlock(&v->lock);
     json_decref(rows);
-    sleep_ms(EVERY_MS);
+    sleep_ms(v->o->look_ms ? v->o->look_ms : EVERY_MS);
   }
   rest_free(couch);
   return NULL;

@@ -53,26 +53,13 @@ static const char *text_of(const json_t *doc, const char *key) {
   return s ? s : "";
 }
 
-static json_t *rows(rest *couch, const char *db, const char *prefix) {
-  char path[160];
-  json_t *all = NULL, *list = NULL;
-  (void)snprintf(path, sizeof path,
-                 "/%s/_all_docs?include_docs=true&startkey=%%22%s:%%22"
-                 "&endkey=%%22%s;%%22",
-                 db, prefix, prefix);
-  if (ask(couch, "GET", path, NULL, 5000, &all) == 200)
-    list = json_incref(json_object_get(all, "rows"));
-  json_decref(all);
-  return list;
-}
-
 /* So many that an app is not given its own one again. */
 static bool has_free(visit *v, unsigned wanted) {
-  rest *couch = rest_to(v->k.couch[LOOKER_NODE], NULL);
+  rest *couch = couch_looker(&v->k);
   int64_t end = now_ms() + v->o->calm_ms;
   unsigned count = 0;
   while (count < wanted && now_ms() < end) {
-    json_t *drones = rows(couch, "locks", "drone"), *row;
+    json_t *drones = couch_rows(couch, v->k.locks, "drone"), *row;
     size_t i;
     count = 0;
     json_array_foreach(drones, i, row) count +=
@@ -193,10 +180,10 @@ static bool is_as_wanted(const json_t *app, const json_t *routes) {
              json_integer_value(json_object_get(want, "gen"));
 }
 
-static bool look(rest *couch, char *open, size_t size) {
-  json_t *apps = rows(couch, "apps", "app"), *row;
-  json_t *routes = rows(couch, "apps", "route");
-  json_t *drones = rows(couch, "locks", "drone");
+static bool look(const visit *v, rest *couch, char *open, size_t size) {
+  json_t *apps = couch_rows(couch, v->k.apps, "app"), *row;
+  json_t *routes = couch_rows(couch, v->k.apps, "route");
+  json_t *drones = couch_rows(couch, v->k.locks, "drone");
   bool all = apps && routes && drones;
   size_t i;
   (void)snprintf(open, size, "the database does not answer");
@@ -221,11 +208,11 @@ static bool look(rest *couch, char *open, size_t size) {
 }
 
 bool settled(visit *v) {
-  rest *couch = rest_to(v->k.couch[LOOKER_NODE], NULL);
+  rest *couch = couch_looker(&v->k);
   int64_t began = now_ms();
   char open[200] = "";
   bool all = false;
-  while (!(all = look(couch, open, sizeof open)) &&
+  while (!(all = look(v, couch, open, sizeof open)) &&
          now_ms() - began < v->o->calm_ms)
     sleep_ms(100);
   rest_free(couch);

@@ -28,7 +28,7 @@
 
 enum {
   BALANCERS = 3,
-  VISIT_APPS_MOST = 64,
+  VISIT_APPS_MOST = 256,
   MAYFLY = VISIT_APPS_MOST, /* the app that comes and goes */
   VISIT_PROVS = 2,
   /* Two for provisioners, one for who only looks, one for each balancer. */
@@ -58,7 +58,9 @@ typedef struct visit_options {
   unsigned apps, drones, visitors, threads, moves;
   int64_t trouble_ms, away_ms, calm_ms, stale_ms, soon_ms;
   bool faults, kills, keep, haproxy;
-  int spell; /* that one alone; -1: any */
+  int spell;        /* that one alone; -1: any */
+  unsigned look_ms; /* between two looks at the database, and at a balancer; 0:
+                       20 */
   const char *naive, *expect;
 } visit_options;
 
@@ -111,6 +113,9 @@ typedef struct visit {
   balancer balancers[BALANCERS];
   dice dice; /* of the main thread */
   atomic_bool visitors_end, users_end, watch_end;
+  /* Told before a balancer ends, and when it is there again; or NULL. */
+  void (*door_moved)(void *ctx, unsigned balancer, bool open);
+  void *door_ctx;
   /* Phase and its number in one: another for each that begins. */
   atomic_uint phase;
   atomic_int expected[BALANCERS][VISIT_APPS_MOST]; /* NO_ANSWER: anything */
@@ -216,8 +221,6 @@ void phase_begin(visit *v, enum phase phase);
 
 /* ---- facts.c ---- */
 void *facts_main(void *visit);
-/* Rows of all routes with their documents, or NULL; the caller's. */
-json_t *facts_rows(rest *couch);
 int app_of(const visit *v, const char *name); /* -1: none of ours */
 
 /* ---- watch.c ---- */
@@ -225,6 +228,9 @@ void *watch_main(void *arg); /* of a visit_arg: that balancer */
 void watch_judge(visit *v);
 
 /* ---- digests.c ---- */
+enum { DIGEST_SIZE = 64 };
+/* Of routes as couch_rows gives them. */
+void digest_of_rows(const json_t *rows, char out[DIGEST_SIZE]);
 /* I6: 2 s after the last change all are equal. */
 void digests_judge(visit *v, const char *when);
 

@@ -182,7 +182,7 @@ void *watch_main(void *arg) {
   rest *admin = rest_to(b->admin, NULL);
   for (unsigned n = 0; !me->v->watch_end; n++) {
     look(me->v, b, admin, n % 10 == 0);
-    sleep_ms(EVERY_MS);
+    sleep_ms(me->v->o->look_ms ? me->v->o->look_ms : EVERY_MS);
   }
   rest_free(admin);
   return NULL;

@@ -42,17 +42,15 @@ bool create_apps(run *r) {
 }
 
 bool wait_pool(run *r) {
-  rest *couch = rest_to(r->couch[2], NULL);
+  rest *couch = couch_looker(r);
   int64_t end = now_ms() + 30000;
   unsigned count = 0;
-  while (count < r->o->drones && now_ms() < end) {
-    json_t *all = NULL;
+  while (count < r->entered && now_ms() < end) {
+    json_t *all = couch_rows(couch, r->locks, "drone");
     size_t i;
     json_t *row;
     count = 0;
-    (void)ask(couch, "GET", "/locks/_all_docs?include_docs=true", NULL, 5000,
-              &all);
-    json_array_foreach(json_object_get(all, "rows"), i, row) {
+    json_array_foreach(all, i, row) {
       const char *state = json_string_value(
           json_object_get(json_object_get(row, "doc"), "state"));
       count += state && strcmp(state, "free") == 0;
@@ -61,10 +59,10 @@ bool wait_pool(run *r) {
     sleep_ms(50);
   }
   rest_free(couch);
-  if (count < r->o->drones)
+  if (count < r->entered)
     (void)fprintf(stderr, "only %u of %u drones became free\n", count,
-                  r->o->drones);
-  return count >= r->o->drones;
+                  r->entered);
+  return count >= r->entered;
 }
 
 bool post_wish(run *r, unsigned app, const char *what) {

@@ -15,19 +15,6 @@ typedef struct rest_state {
   char open[300]; /* what is not as it should be */
 } rest_state;
 
-static json_t *rows(rest *couch, const char *db, const char *prefix) {
-  char path[160];
-  json_t *all = NULL, *list = NULL;
-  (void)snprintf(path, sizeof path,
-                 "/%s/_all_docs?include_docs=true&startkey=%%22%s:%%22"
-                 "&endkey=%%22%s;%%22",
-                 db, prefix, prefix);
-  if (ask(couch, "GET", path, NULL, 10000, &all) == 200)
-    list = json_incref(json_object_get(all, "rows"));
-  json_decref(all);
-  return list;
-}
-
 static const char *text_of(const json_t *doc, const char *key) {
   const char *s = json_string_value(json_object_get(doc, key));
   return s ? s : "";
@@ -118,30 +105,30 @@ static void look(run *r, rest *couch, rest_state *s) {
   size_t i;
   json_t *row;
   memset(s, 0, sizeof *s);
-  s->drones = rows(couch, "locks", "drone");
-  s->routes = rows(couch, "apps", "route");
-  s->apps = rows(couch, "apps", "app");
+  s->drones = couch_rows(couch, r->locks, "drone");
+  s->routes = couch_rows(couch, r->apps, "route");
+  s->apps = couch_rows(couch, r->apps, "app");
   if (!s->drones || !s->routes || !s->apps)
     note(s, "the database does not answer", "", "");
   json_array_foreach(s->drones, i, row)
       look_at_drone(r, s, json_object_get(row, "doc"));
   json_array_foreach(s->apps, i, row)
       look_at_app(r, s, json_object_get(row, "doc"));
-  unsigned can = s->wanted < r->o->drones ? s->wanted : r->o->drones;
+  unsigned can = s->wanted < r->entered ? s->wanted : r->entered;
   char count[80];
   (void)snprintf(count, sizeof count, "%u of %u, drones %u free %u bound",
                  s->live, can, s->free, s->bound);
   if (s->live < can)
     note(s, "not live yet", "", count);
-  if (s->live > r->o->drones)
-    broke(r, I12_POOL, "%u live on %u drones", s->live, r->o->drones);
+  if (s->live > r->entered)
+    broke(r, I12_POOL, "%u live on %u drones", s->live, r->entered);
   json_decref(s->drones);
   json_decref(s->routes);
   json_decref(s->apps);
 }
 
 static void judge_rest(run *r) {
-  rest *couch = rest_to(r->couch[2], NULL);
+  rest *couch = couch_looker(r);
   rest_state s;
   int64_t began = now_ms();
   do {

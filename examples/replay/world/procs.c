@@ -24,10 +24,14 @@ void sleep_ms(int64_t ms) {
     continue;
 }
 
+static atomic_bool forbidden;
+
+void procs_forbid(void) { forbidden = true; }
+
 /* PDEATHSIG comes when the thread that started the child ends: all are started
    by threads that live as long as the run, or are started again. */
 bool proc_start(proc *p, const char *const argv[]) {
-  pid_t parent = getpid(), pid = fork();
+  pid_t parent = getpid(), pid = forbidden ? -1 : fork();
   if (pid < 0)
     return false;
   if (pid == 0) {

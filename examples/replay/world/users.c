@@ -72,7 +72,7 @@ static void follow_op(run *r, rest *to, unsigned app, const json_t *answer) {
 }
 
 static void one_call(run *r, rest *to, dice *d) {
-  unsigned app = dice_below(d, r->o->apps);
+  unsigned app = dice_below(d, r->o->apps - r->o->idle);
   double what = dice_chance(d);
   char path[64];
   json_t *answer = NULL, *body = json_object();
@@ -107,6 +107,8 @@ void *users_main(void *arg) {
     to[i] = rest_to(r->provs[i].url, token_text());
   /* All begin at once, then the more there are the slower each is. */
   unsigned pause = r->o->users < 12 ? 60 : r->o->users * 5;
+  if (r->o->pause)
+    pause = r->o->pause;
   while (!r->users_end && r->calls < r->o->starts) {
     one_call(r, to[dice_below(&d, r->o->provs)], &d);
     sleep_ms(dice_below(&d, pause));

@@ -99,7 +99,7 @@ void *watch_drones_main(void *arg) {
       }
       json_decref(state);
     }
-    sleep_ms(r->o->drones > 40 ? 20 : 10);
+    sleep_ms(r->o->look_ms ? r->o->look_ms : r->o->drones > 40 ? 20 : 10);
   }
   for (unsigned i = 0; i < r->o->drones; i++)
     rest_free(agents[i]);
@@ -139,24 +139,21 @@ static void look_at_routes(run *r, const json_t *rows) {
       look_at_pair(r, at[d], doc, addr);
     at[d] = doc;
   }
-  if (live > r->o->drones)
-    broke(r, I12_POOL, "%u apps are live on %u drones", live, r->o->drones);
+  if (live > r->entered)
+    broke(r, I12_POOL, "%u apps are live on %u drones", live, r->entered);
 }
 
 void *watch_routes_main(void *arg) {
   run *r = arg;
-  rest *couch = rest_to(r->couch[2], NULL);
+  rest *couch = couch_looker(r);
   while (!r->watch_end) {
-    json_t *all = NULL;
-    if (ask(couch, "GET",
-            "/apps/_all_docs?include_docs=true&startkey=%22route:%22"
-            "&endkey=%22route;%22",
-            NULL, 5000, &all) == 200) {
-      look_at_routes(r, json_object_get(all, "rows"));
+    json_t *rows = couch_rows(couch, r->apps, "route");
+    if (rows) {
+      look_at_routes(r, rows);
       r->routes_read++;
     }
-    json_decref(all);
-    sleep_ms(50);
+    json_decref(rows);
+    sleep_ms(r->o->look_ms ? r->o->look_ms : 50);
   }
   rest_free(couch);
   return NULL;

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READY_MS = 20000 };
+enum { READY_MS = 20000, AT_ONCE = 8 };
 
 const char *token_text(void) { return "0123456789abcdef0123456789abcdef"; }
 
@@ -61,12 +61,17 @@ void own_address(char *out, size_t size, unsigned i) {
                  1 + i % 250);
 }
 
-bool drone_start(run *r, unsigned i) {
+static void drone_ports(const run *r, unsigned i, char out[PATH_LEN]) {
+  (void)snprintf(out, PATH_LEN, "%.400s/drone-%u.ports", r->dir, i);
+}
+
+/* The process only; see drone_ready. */
+static bool drone_begin(run *r, unsigned i) {
   drone *d = &r->drones[i];
-  char program[PATH_LEN + 16], ports[PATH_LEN], said[512], any[64];
+  char program[PATH_LEN + 16], ports[PATH_LEN], any[64];
   (void)snprintf(program, sizeof program, "%s/drone%s", r->o->platform,
                  r->o->drone_naive ? "_hooked" : "");
-  (void)snprintf(ports, sizeof ports, "%.400s/drone-%u.ports", r->dir, i);
+  drone_ports(r, i, ports);
   own_address(any, sizeof any, i);
   (void)unlink(ports);
   bool again = d->addr[0] != '\0';
@@ -81,13 +86,23 @@ bool drone_start(run *r, unsigned i) {
     argv[n++] = "--naive";
     argv[n++] = r->o->drone_naive;
   }
-  if (!proc_start(&d->proc, argv) ||
-      !file_wait(&d->proc, ports, said, sizeof said))
+  return proc_start(&d->proc, argv);
+}
+
+static bool drone_ready(run *r, unsigned i) {
+  drone *d = &r->drones[i];
+  char ports[PATH_LEN], said[512];
+  drone_ports(r, i, ports);
+  if (!file_wait(&d->proc, ports, said, sizeof said))
     return false;
-  if (!again && sscanf(said, "guard %63s ctl %63s", d->addr, d->ctl) != 2)
+  if (!d->addr[0] && sscanf(said, "guard %63s ctl %63s", d->addr, d->ctl) != 2)
     return false;
   d->stopped = false;
   return true;
+}
+
+bool drone_start(run *r, unsigned i) {
+  return drone_begin(r, i) && drone_ready(r, i);
 }
 
 void drone_stop(run *r, unsigned i, int sig, bool lose_file) {
@@ -106,9 +121,10 @@ void drone_stop(run *r, unsigned i, int sig, bool lose_file) {
   }
 }
 
-static bool enter_drones(run *r) {
+bool drones_enter(run *r, unsigned first, unsigned count) {
   json_t *docs = json_array();
-  for (unsigned i = 0; i < r->o->drones; i++) {
+  char path[80];
+  for (unsigned i = first; i < first + count; i++) {
     char id[96];
     (void)snprintf(id, sizeof id, "drone:%s", r->drones[i].addr);
     (void)json_array_append_new(
@@ -117,36 +133,63 @@ static bool enter_drones(run *r) {
                   r->drones[i].addr, "ctl", r->drones[i].ctl, "vm", "", "state",
                   "booting", "epoch", 0, "claim", "at", (json_int_t)1));
   }
-  rest *couch = rest_to(r->couch[2], NULL);
-  int status = ask(couch, "POST", "/locks/_bulk_docs",
-                   json_pack("{s:o}", "docs", docs), 20000, NULL);
+  rest *couch = couch_looker(r);
+  (void)snprintf(path, sizeof path, "/%s/_bulk_docs", r->locks);
+  r->entered += count;
+  int status =
+      ask(couch, "POST", path, json_pack("{s:o}", "docs", docs), 20000, NULL);
   rest_free(couch);
   return status / 100 == 2;
 }
 
+/* Some at a time: each needs a moment until it is ready. */
 static bool start_drones(run *r) {
   r->drones = calloc(r->o->drones, sizeof *r->drones);
   if (!r->drones)
     return false;
-  for (unsigned i = 0; i < r->o->drones; i++) {
+  for (unsigned i = 0; i < r->o->drones + AT_ONCE; i++) {
     drone *d = &r->drones[i];
+    if (i >= AT_ONCE && !drone_ready(r, i - AT_ONCE))
+      return false;
+    if (i >= r->o->drones)
+      continue;
     (void)pthread_mutex_init(&d->lock, NULL);
     (void)snprintf(d->dir, sizeof d->dir, "%.400s/drone-%u", r->dir, i);
     (void)snprintf(d->proc.log, sizeof d->proc.log, "%.400s/drone-%u.log",
                    r->dir, i);
-    if (mkdir(d->dir, 0700) != 0 || !drone_start(r, i))
+    if (mkdir(d->dir, 0700) != 0 || !drone_begin(r, i))
       return false;
   }
-  return enter_drones(r);
+  return drones_enter(r, 0, r->o->drones - r->o->spare);
 }
 
 /* ---- provisioners ---- */
 
+/* Most runs ask more often than anybody may by default. */
+static size_t add_limits(const run *r, const char *argv[], size_t n) {
+  static const char *const loose[] = {"--app-every", "200ms",         "--rate",
+                                      "1000",        "--force-every", "1s"};
+  for (size_t i = 0; !r->o->operated && i < sizeof loose / sizeof *loose; i++)
+    argv[n++] = loose[i];
+  return n;
+}
+
+size_t couch_login(const run *r, const char *argv[], size_t n) {
+  if (r->couch_user[0]) {
+    argv[n++] = "--couch-user";
+    argv[n++] = r->couch_user;
+    argv[n++] = "--couch-password-file";
+    argv[n++] = r->couch_password;
+  }
+  return n;
+}
+
 bool prov_start(run *r, unsigned i, const char *failpoint) {
   prov *p = &r->provs[i];
   char program[PATH_LEN + 32], ports[PATH_LEN], id[16], listen[80];
-  (void)snprintf(program, sizeof program, "%s/provisioner_hooked",
-                 r->o->platform);
+  bool hooked = !r->o->plain || r->o->naive || failpoint;
+  (void)snprintf(program, sizeof program, "%s/provisioner%s", r->o->platform,
+                 hooked ? "_hooked" : "");
   (void)snprintf(ports, sizeof ports, "%.400s/prov-%u.ports", r->dir, i);
   (void)snprintf(id, sizeof id, "p%u", i);
   if (p->url[0])
@@ -156,9 +199,13 @@ bool prov_start(run *r, unsigned i, const char *failpoint) {
   (void)snprintf(p->failpoint, sizeof p->failpoint, "%s",
                  failpoint ? failpoint : "");
   (void)unlink(ports);
-  const char *argv[40] = {program,
+  const char *argv[48] = {program,
                           "--couch",
                           r->couch[i % 2],
+                          "--apps",
+                          r->apps,
+                          "--locks",
+                          r->locks,
                           "--id",
                           id,
                           "--listen",
@@ -176,16 +223,12 @@ bool prov_start(run *r, unsigned i, const char *failpoint) {
                           "--bind-time",
                           "3s",
                           "--reap-time",
-                          "4s",
-                          "--app-every",
-                          "200ms",
-                          "--rate",
-                          "1000",
-                          "--force-every",
-                          "1s"};
+                          "4s"};
   size_t n = 0;
   while (argv[n])
     n++;
+  n = add_limits(r, argv, n);
+  n = couch_login(r, argv, n);
   if (r->o->naive) {
     argv[n++] = "--naive";
     argv[n++] = r->o->naive;
@@ -232,6 +275,15 @@ bool world_open(run *r) {
   return true;
 }
 
+void world_kill(run *r) {
+  procs_forbid();
+  for (unsigned i = 0; i < r->o->provs; i++)
+    proc_kill(&r->provs[i].proc, SIGKILL);
+  for (unsigned i = 0; r->drones && i < r->o->drones; i++)
+    proc_kill(&r->drones[i].proc, SIGKILL);
+  proc_kill(&r->couchsim, SIGKILL);
+}
+
 void world_close(run *r) {
   int status = 0;
   for (unsigned i = 0; i < r->o->provs; i++) {
@@ -245,6 +297,7 @@ void world_close(run *r) {
   }
   for (unsigned i = 0; r->drones && i < r->o->drones; i++)
     drone_stop(r, i, SIGTERM, false);
+  couch_leave(r);
   proc_kill(&r->couchsim, SIGTERM);
   if (!proc_wait(&r->couchsim, 5000, &status)) {
     proc_kill(&r->couchsim, SIGKILL);

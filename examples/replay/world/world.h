@@ -60,6 +60,14 @@ typedef struct options {
   unsigned apps, drones, starts, users, copies, provs, nodes;
   int64_t trouble_ms, calm_ms, stop_ms;
   double race;
+  unsigned spare;   /* of the drones so many are not in the pool at first */
+  unsigned idle;    /* so many of the apps, the last, no user starts */
+  unsigned pause;   /* ms between a user's calls at most; 0: by their number */
+  unsigned look_ms; /* between two looks at the same agent; 0: about 20 */
+  bool operated;    /* provisioners with the limits they have by default */
+  bool plain;       /* programs without hooks, where none is needed */
+  const char *against; /* a database that is there, in place of a simulated one;
+                          may have user:password@ */
   bool faults, kills, keep, dry;
   const char *naive;       /* the provisioners' way of working, or NULL */
   const char *drone_naive; /* the drones', or NULL */
@@ -104,7 +112,11 @@ typedef struct run {
   uint64_t seed;
   char dir[PATH_LEN], token[PATH_LEN], nonce_log[PATH_LEN];
   proc couchsim;
+  /* Each node as programs are told it; control "": it takes no orders. */
   char couch[NODES_MOST][128], control[128];
+  char couch_user[128], couch_password[PATH_LEN]; /* "", or a file */
+  char apps[64], locks[64];                       /* databases */
+  atomic_uint entered;                            /* drones in the pool */
   drone *drones;
   prov provs[PROVS];
   atomic_bool users_end, watch_end, trouble_end;
@@ -142,6 +154,8 @@ int64_t now_ms(void);
 void sleep_ms(int64_t ms);
 /* argv[0] is the path; output goes to p->log. */
 bool proc_start(proc *p, const char *const argv[]);
+/* From now on nothing is started any more. */
+void procs_forbid(void);
 void proc_kill(proc *p, int sig);
 /* Waits; false when it is still running after ms. */
 bool proc_wait(proc *p, int64_t ms, int *status);
@@ -168,21 +182,35 @@ bool prov_start(run *r, unsigned i, const char *failpoint);
 /* An address of its own, with port 0, for the i-th program. */
 void own_address(char *out, size_t size, unsigned i);
 rest *rest_to(const char *url, const char *token);
+/* All programs end at once, and no other begins: any thread, once. */
+void world_kill(run *r);
 /* A request whose answer is needed: status 0 when there was none. */
 int ask(rest *to, const char *method, const char *path, json_t *body,
         int64_t ms, json_t **answer);
 const char *token_text(void);
 
+/* Drones that were not in the pool until now. */
+bool drones_enter(run *r, unsigned first, unsigned count);
+
 /* ---- couch.c ---- */
 bool couch_start(run *r);
 bool couch_databases(run *r);
+/* Those of a database that was there before are deleted. */
+void couch_leave(run *r);
+/* Adds to a program's arguments who it is there; how many there are then. */
+size_t couch_login(const run *r, const char *argv[], size_t n);
+/* Somebody who only looks; the caller's. */
+rest *couch_looker(const run *r);
+/* Rows, with documents, whose ids begin with "PREFIX:"; the caller's, or NULL:
+   it does not answer. */
+json_t *couch_rows(rest *couch, const char *db, const char *prefix);
 /* What the database is to do wrong; told on stderr when it does not take it. */
 void tell_couch(run *r, const char *method, const char *what, json_t *body);
 /* Writes that are lost, late, refused, slow; on nodes 0 and 1. */
 void couch_faults(run *r, bool on);
 
 /* ---- begin.c ---- */
-/* All drones are free. */
+/* All drones in the pool are free. */
 bool wait_pool(run *r);
 /* app-N, with the host app-N.test and the nonce of nonce_of. */
 bool create_apps(run *r);
