@@ -77,16 +77,17 @@ enum report_verdict {
 /* The same id again replaces it. */
 void report_add_law(run_report *r, const report_law *law);
 enum report_verdict report_verdict_of(const report_law *law);
-/* Whether there is a law and each has held or is excused, and nothing of the
-   report was lost (for want of memory, or beyond its limits). */
-bool report_is_clean(const run_report *r);
+/* Whether a law has held, none is broken or was forgotten, and nothing of the
+   report was lost (for want of memory, or beyond its limits; what the timeline
+   had no room for does not count). */
+bool report_is_clean(run_report *r);
 
 /* ---- what is made of it ---- */
 
 /* Lines of at most REPORT_TABLE_WIDTH characters, each with its end. */
-void report_table(const run_report *r, text *out);
+void report_table(run_report *r, text *out);
 /* The caller's; NULL: no memory. Its members are in replay(1). */
-json_t *report_json(const run_report *r);
+json_t *report_json(run_report *r);
 /* Writes table.txt, replay.json, timeline.svg and, with a story, story.txt and
    story.md into the directory, which must be there. The runs are told in their
    order; the story is that of the first. Each file is there whole or not at
