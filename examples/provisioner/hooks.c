@@ -15,7 +15,7 @@ static const struct {
 } ways[] = {{"claim2xx", NAIVE_CLAIM2XX},   {"samebody", NAIVE_SAMEBODY},
             {"lastwrite", NAIVE_LASTWRITE}, {"readback", NAIVE_READBACK},
             {"emptypool", NAIVE_EMPTYPOOL}, {"timeoutok", NAIVE_TIMEOUTOK},
-            {"nofence", NAIVE_NOFENCE}};
+            {"nofence", NAIVE_NOFENCE},     {"nocoalesce", NAIVE_NOCOALESCE}};
 
 static bool read_ways(kernel *k, const char *list, char *error, size_t size) {
   while (list != NULL && *list != '\0') {
@@ -53,6 +53,8 @@ bool hooks_open(kernel *k, char *error, size_t error_size) {
   }
   return read_ways(k, k->config.naive, error, error_size);
 }
+
+bool kernel_coalesces(const kernel *k) { return !NAIVE(k, NAIVE_NOCOALESCE); }
 
 void hooks_point(kernel *k, const char *step) {
   bool now = false;

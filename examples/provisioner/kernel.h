@@ -52,6 +52,11 @@ size_t kernel_free_drones(kernel *k);
    on the loop's thread. */
 void kernel_confirm(kernel *k, const char *app, int64_t wait_ms, char acks[16],
                     char *lacking, size_t size);
+#ifdef PLATFORM_HOOKS
+/* false: the naive way in which each call is an operation of its own, whatever
+   runs already, and however often somebody calls. */
+bool kernel_coalesces(const kernel *k);
+#endif
 /* Load of the database as the workers see it: p95 of a PUT, and errors in
    percent, over the last half minute. */
 void kernel_database_load(kernel *k, int64_t *p95_ms, int *errors_percent);

@@ -74,7 +74,8 @@ enum {
   NAIVE_READBACK = 8,
   NAIVE_EMPTYPOOL = 16,
   NAIVE_TIMEOUTOK = 32,
-  NAIVE_NOFENCE = 64
+  NAIVE_NOFENCE = 64,
+  NAIVE_NOCOALESCE = 128 /* the API's: see kernel_coalesces */
 };
 
 #ifdef PLATFORM_HOOKS
