@@ -1,22 +1,27 @@
 #!/usr/bin/env bash
-# Shows the library at work: a database, a writer, and the changefeed command
-# that prints every change as it arrives. The database is killed and started
-# again; the follower finds its place by itself, and what it has seen is compared
-# with what the database holds. It takes less than a minute once all is built.
+# Shows the platform at work, on one machine, in about a minute once all is
+# built: a database, a provisioner that makes drones, two balancers, apps that are
+# created and started, visitors. Scripts repeat "start" without a pause; a drone,
+# the database and a balancer are killed. Each step is checked from outside, and
+# the changefeed command follows all of it: what it told is compared with the
+# database at the end.
 #
-#   examples/demo.sh [--keep] [--rows N]
+#   examples/demo.sh [--keep]
+#   examples/demo.sh --stop
 #
-#   --keep     leave the data, the rows and the events on disk, and say where
-#   --rows N   rows to watch before and after the database's death (default 50)
+#   --keep     leave all of it running, for a browser, and say where
+#   --stop     end what was left running, and remove its directory
 #   --help     this text
 #
 # On a Debian 12 as root or with sudo it installs what is missing, and nothing
-# else outside the tree. Exit status: 0 when no change was missed, 1 when one
-# was or something failed, 2 for a wrong argument.
+# else outside the tree and its directory in TMPDIR. Exit status: 0 when all came
+# as told, 1 when something did not (a sentence says what, and where the logs
+# are), 2 for a wrong argument.
 #
-# COUCHDB_URL=http://user:password@host:5984 uses that database, in which it
-# creates one of its own and deletes it at the end. CHANGEFEED=path takes that
-# command instead of building it.
+# COUCHDB_URL=http://user:password@host:5984 uses that server, in which it makes
+# two databases of its own and deletes them at the end; it is not killed.
+# CHANGEFEED=path and PLATFORM=directory take that command and those programs
+# instead of building them.
 set -u
 
 usage() { sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
@@ -37,25 +42,17 @@ arguments=()
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage && exit 0 ;;
-    --keep) arguments+=(--keep) ;;
-    --rows | --rows=*)
-      rows=${1#--rows}
-      rows=${rows#=}
-      if [ "$1" = --rows ]; then
-        shift
-        rows=${1-}
-      fi
-      [[ $rows =~ ^[1-9][0-9]{0,2}$ ]] ||
-        wrong "--rows must be a number from 1 to 999"
-      arguments+=(--rows "$rows")
-      ;;
+    --keep | --stop) arguments+=("$1") ;;
     *) wrong "there is no argument $1" ;;
   esac
   shift
 done
 
+[ "${#arguments[@]}" -le 1 ] || wrong "only one argument is taken"
 [ -z "${CHANGEFEED-}" ] || command=$(realpath -e -- "$CHANGEFEED") ||
   die "CHANGEFEED: there is no $CHANGEFEED"
+[ -z "${PLATFORM-}" ] || platform=$(realpath -e -- "$PLATFORM") ||
+  die "PLATFORM: there is no $PLATFORM"
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 root=$PWD
 
@@ -93,8 +90,14 @@ trap 'interrupted 143' TERM
 # shellcheck source=tests/support/install.sh
 . tests/support/install.sh
 
+# Whether something is to be built.
+builds() { [ -z "${CHANGEFEED-}" ] || [ -z "${PLATFORM-}" ]; }
+
 missing() {
-  [ -n "${CHANGEFEED-}" ] || missing_build_packages
+  if builds; then
+    missing_build_packages
+    missing_packages libuv1-dev libjansson-dev
+  fi
   missing_node
   [ -n "${COUCHDB_URL-}" ] || missing_npm
 }
@@ -113,13 +116,23 @@ build() {
     ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$cache"; then
     fresh=(--fresh)
   fi
-  say "building the library and the command"
+  pkg-config --exists 'libuv >= 1.44' 'jansson >= 2.13' ||
+    die "libuv >= 1.44 and jansson >= 2.13 are needed to build the platform" \
+      "(Debian: libuv1-dev, libjansson-dev)"
+  say "building the library, the command, and the platform"
   run cmake "${fresh[@]}" --preset release || die "configuring the build"
-  run cmake --build --preset release --target changefeed_cli || die "the build"
-  command=$root/build/release/examples/changefeed/changefeed
+  run cmake --build --preset release \
+    --target changefeed_cli provisioner drone apps balancer || die "the build"
+  : "${command:=$root/build/release/examples/changefeed/changefeed}"
+  : "${platform:=$root/build/release/platform}"
 }
 
 # ---- all of it --------------------------------------------------------------
+
+if [ "${arguments[*]}" = --stop ]; then
+  node_is_new_enough || die "node >= 18 is needed, and is not there"
+  exec node examples/demo/demo.js --stop
+fi
 
 mkdir -p build || die "cannot write to $root"
 log=$root/build/demo.log
@@ -129,7 +142,8 @@ exec 9>build/demo.lock
 
 install_missing
 [ -n "${COUCHDB_URL-}" ] || install_node_modules tests/couch-serve run
-[ -n "${CHANGEFEED-}" ] || build
+! builds || build
 exec 9>&-
 
-exec node examples/demo/demo.js --command "$command" "${arguments[@]}"
+exec node examples/demo/demo.js --command "$command" --programs "$platform" \
+  "${arguments[@]}"

@@ -1,9 +1,23 @@
 'use strict';
-// The ends of child processes. The children are started "detached", in process
-// groups of their own, so that a Ctrl-C reaches the demo alone, which ends them
-// in order.
+// Processes that the demo begins, and their ends. Each is in a process group of
+// its own, so that a Ctrl-C reaches the demo alone, which ends them in order.
+// What there is stands in the demo's directory, so that whoever comes later can
+// end exactly these and no others:
+//   running        a line "PID BEGAN NAME" for each that was begun
+//   drones/*/pid   "PID BEGAN", by the provisioner
+// BEGAN is when the process began, in ticks since the machine's start.
 
-const GRACE_MS = 2000;
+const { spawn } = require('child_process');
+const fs = require('fs');
+const path = require('path');
+
+const GRACE_MS = 8000; // a drone gives its app 5 s
+const LOOK_MS = 20;
+// Whoever makes processes goes first, and the database last.
+const ORDER = ['scripts', 'apps', 'provisioner', 'changefeed', 'drone', 'balancer',
+  'database'];
+
+const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
 
 /** Resolves, never rejects, to how a child ended: "exit code 1", "SIGKILL", or
  *  why it could not be started. */
@@ -14,20 +28,130 @@ function exitOf(child) {
   });
 }
 
-function isOver(child) {
-  return child.pid === undefined || child.exitCode !== null ||
-         child.signalCode !== null;
+/** When the process began; undefined: it is no more, or only what is left of
+ *  it. */
+function beganOf(pid) {
+  let stat;
+  try {
+    stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
+  } catch (err) {
+    return undefined;
+  }
+  const words = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return words[0] === 'Z' || words[0] === 'X' ? undefined : words[19];
 }
 
-/** Ends a child by a signal, by SIGKILL if that does not help, and resolves
+function read(file) {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch (err) {
+    if (err.code === 'ENOENT') return '';
+    throw err;
+  }
+}
+
+class Processes {
+  constructor(dir) {
+    this.dir = dir;
+  }
+
+  note(pid, name) {
+    fs.appendFileSync(path.join(this.dir, 'running'),
+      `${pid} ${beganOf(pid)} ${name}\n`);
+  }
+
+  /** Starts a program. What it says goes to NAME.log in the directory, or where
+   *  stdio, of spawn, says. */
+  start(name, program, words, { env = process.env, stdio } = {}) {
+    const log = stdio ? undefined
+      : fs.openSync(path.join(this.dir, `${name}.log`), 'a', 0o600);
+    const child = spawn(program, words,
+      { stdio: stdio || ['ignore', log, log], env, detached: true });
+    if (log !== undefined) fs.closeSync(log);
+    child.gone = exitOf(child);
+    if (child.pid !== undefined) this.note(child.pid, name);
+    return child;
+  }
+
+  /** Runs a program to its end; resolves to { status, out, err }. */
+  run(name, program, words, env = process.env) {
+    const child = this.start(name, program, words,
+      { stdio: ['ignore', 'pipe', 'pipe'], env });
+    const result = { out: '', err: '' };
+    for (const [key, stream] of [['out', child.stdout], ['err', child.stderr]])
+      stream.setEncoding('utf8').on('data', (part) => { result[key] += part; });
+    return new Promise((done) => {
+      child.once('close', (code, signal) =>
+        done({ status: signal || code, ...result }));
+      child.once('error', (err) => done({ status: err.message, ...result }));
+    });
+  }
+
+  /** What a program has said. */
+  said(name) {
+    return read(path.join(this.dir, `${name}.log`));
+  }
+
+  drones() {
+    const all = path.join(this.dir, 'drones');
+    if (!fs.existsSync(all)) return [];
+    return fs.readdirSync(all).map((id) => {
+      const [pid, began] = read(path.join(all, id, 'pid')).trim().split(' ');
+      const guard = /^guard (.*)$/m.exec(read(path.join(all, id, 'ports')));
+      return { name: 'drone', pid: Number(pid), began,
+        addr: guard ? guard[1] : '' };
+    }).filter(isAlive);
+  }
+
+  /** Those that are alive. */
+  list() {
+    const begun = read(path.join(this.dir, 'running')).split('\n')
+      .filter((line) => line !== '').map((line) => {
+        const [pid, began, ...name] = line.split(' ');
+        return { pid: Number(pid), began, name: name.join(' ') };
+      });
+    return [...begun, ...this.drones()].filter(isAlive);
+  }
+
+  /** Ends all of them, kind after kind; resolves to how many there were. */
+  async end() {
+    let count = 0;
+    for (const kind of ORDER) {
+      const some = this.list().filter(({ name }) => name.startsWith(kind));
+      await Promise.all(some.map((one) => endProcess(one)));
+      count += some.length;
+    }
+    return count;
+  }
+}
+
+function isAlive({ pid, began }) {
+  return pid > 1 && began !== undefined && beganOf(pid) === began;
+}
+
+function send(one, signal) {
+  try {
+    if (isAlive(one)) process.kill(one.pid, signal);
+  } catch (err) {
+    if (err.code !== 'ESRCH') throw err;
+  }
+}
+
+/** Ends a process by a signal, by SIGKILL if that does not help, and resolves
  *  when it is gone. */
-async function endChild(child, signal) {
-  if (isOver(child)) return;
-  const gone = exitOf(child);
-  child.kill(signal);
-  const timer = setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
-  await gone;
-  clearTimeout(timer);
+async function endProcess(one, signal = 'SIGTERM') {
+  send(one, signal);
+  for (let waited = 0; isAlive(one); waited += LOOK_MS) {
+    if (waited >= GRACE_MS) send(one, 'SIGKILL');
+    await pause(LOOK_MS);
+  }
 }
 
-module.exports = { endChild, exitOf };
+/** The same of a child. */
+async function endChild(child, signal) {
+  if (child.pid === undefined) return;
+  await endProcess({ pid: child.pid, began: beganOf(child.pid) }, signal);
+  await child.gone;
+}
+
+module.exports = { Processes, beganOf, endChild, isAlive, pause, read };

@@ -1,143 +1,105 @@
 'use strict';
-// The database of the demo, and its trouble. Either couch-serve, which is
-// killed with SIGKILL and started again; or the one COUCHDB_URL names, which is
-// not ours to kill: there the follower goes through a relay that breaks.
+// The database server of the demo: couch-serve, which is killed and started
+// again; or the one that COUCHDB_URL names, which is not ours to kill.
 //
-//   url        for the writer
-//   feedUrl    for the follower
-//   password   of feedUrl's user, if any
-//   plan()     what strike is going to do, as a sentence
-//   strike()   the follower has no database any more
-//   mend()     it has one again, at the same address
-//   mended()   what mend has done, as a sentence
-//   stop()     at the end
+//   url       with user and password, for the environment of programs
+//   bareUrl   without the password, for arguments and people
+//   password  of the URL's user, if any
+//   own       whether it may be killed
+//   apps, locks   names of the two databases
 
-const { spawn } = require('child_process');
-const net = require('net');
+const crypto = require('crypto');
+const fs = require('fs');
 const path = require('path');
-const readline = require('readline');
 
-const { endChild, exitOf } = require('./child');
+const { Couch, Refused } = require('./couch');
+const { beganOf, endChild, pause } = require('./child');
 
 const SERVER = path.join(__dirname, '../../tests/couch-serve/couch-serve.js');
+const START_MS = 30000;
 
 class OwnDatabase {
-  constructor(dir, onDeath) {
-    this.dir = dir;
+  /** `lasts`: it shall outlive the demo. */
+  constructor(processes, { lasts, onDeath }) {
+    this.processes = processes;
+    this.lasts = lasts;
     this.onDeath = onDeath;
+    this.own = true;
+    this.apps = 'apps';
+    this.locks = 'locks';
     this.port = 0;
   }
 
   async start() {
-    const child = spawn(process.execPath, [SERVER, '--port', String(this.port),
-      '--dir', path.join(this.dir, 'data'), '--parent', String(process.pid)],
-    { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
-    const gone = exitOf(child);
+    const { dir } = this.processes;
+    const portFile = path.join(dir, 'database.port');
+    fs.rmSync(portFile, { force: true });
+    const child = this.processes.start('database', process.execPath, [SERVER,
+      '--port', String(this.port), '--port-file', portFile,
+      '--dir', path.join(dir, 'data'),
+      ...(this.lasts ? [] : ['--parent', String(process.pid)])]);
     this.child = child;
-    const ready = new Promise((done) => {
-      readline.createInterface({ input: child.stdout }).once('line', done);
+    child.gone.then((how) => {
+      if (child === this.child)
+        this.onDeath(`the database ended: ${how}; see database.log`);
     });
-    const line = await Promise.race([ready, gone]);
-    if (typeof line !== 'string' || !line.startsWith('ready '))
-      throw new Error(`the database did not start: ${line}`);
-    gone.then((how) => {
-      if (child === this.child) this.onDeath(`the database ended: ${how}`);
-    });
-    this.url = this.feedUrl = line.slice('ready '.length).replace(/\/$/, '');
-    this.port = new URL(this.url).port;
+    const untilMs = Date.now() + START_MS;
+    while (!fs.existsSync(portFile)) { // it appears in whole
+      if (beganOf(child.pid) === undefined)
+        throw new Error(`the database did not start: ${await child.gone}; ` +
+                        'see database.log');
+      if (Date.now() > untilMs)
+        throw new Error(`the database has not started in ${START_MS / 1000} s`);
+      await pause(20);
+    }
+    this.port = fs.readFileSync(portFile, 'utf8').trim();
+    this.url = this.bareUrl = `http://127.0.0.1:${this.port}`;
   }
 
-  plan() {
-    return `the database (process ${this.child.pid}) is killed by SIGKILL`;
-  }
-
-  strike() {
-    return this.end('SIGKILL');
-  }
-
-  mend() {
-    return this.start();
-  }
-
-  mended() {
-    return `the database is back (process ${this.child.pid}), on port ` +
-           `${this.port} as before`;
-  }
-
-  stop() {
-    return this.end('SIGTERM');
-  }
-
-  async end(signal) {
+  async kill() {
     const child = this.child;
     this.child = undefined; // its end is no accident
-    if (child !== undefined) await endChild(child, signal);
+    await endChild(child, 'SIGKILL');
   }
 }
 
-/** TCP in between: cut, nothing listens and every connection is gone. */
-class RelayedDatabase {
+class GivenDatabase {
   constructor(url) {
+    this.own = false;
     this.url = url.replace(/\/+$/, '');
-    this.target = new URL(this.url);
-    if (this.target.protocol !== 'http:')
-      throw new Error('COUCHDB_URL: the demo breaks the follower\'s connection ' +
-                      'by a relay, which it cannot do with ' +
-                      `${this.target.protocol}//; give it an http:// URL`);
-    this.sockets = new Set();
-    this.port = 0;
-  }
-
-  relay(from) {
-    const to = net.connect({ port: Number(this.target.port || 80),
-      host: this.target.hostname.replace(/^\[|\]$/g, '') });
-    for (const [socket, other] of [[from, to], [to, from]]) {
-      this.sockets.add(socket);
-      socket.pipe(other);
-      socket.on('error', () => other.destroy());
-      socket.on('close', () => {
-        this.sockets.delete(socket);
-        other.destroy();
-      });
+    let at;
+    try {
+      at = new URL(this.url);
+    } catch (err) {
+      throw new Error('COUCHDB_URL is no URL');
     }
+    if (!/^https?:$/.test(at.protocol))
+      throw new Error('COUCHDB_URL must begin with http:// or https://');
+    this.password = decodeURIComponent(at.password);
+    at.password = '';
+    this.bareUrl = at.href.replace(/\/+$/, '');
+    const name = `changefeed-demo-${crypto.randomBytes(5).toString('hex')}`;
+    this.apps = `${name}-apps`;
+    this.locks = `${name}-locks`;
   }
 
   async start() {
-    this.server = net.createServer((socket) => this.relay(socket));
-    await new Promise((done, failed) => {
-      this.server.once('error', failed);
-      this.server.listen(this.port, '127.0.0.1', done);
-    });
-    this.port = this.server.address().port;
-    const at = new URL(this.url);
-    this.password = decodeURIComponent(at.password);
-    at.password = '';
-    at.host = `127.0.0.1:${this.port}`;
-    this.feedUrl = at.href.replace(/\/+$/, '');
-  }
-
-  plan() {
-    return 'COUCHDB_URL names the database, so it is left alone; the relay ' +
-           'between it and the follower is cut';
-  }
-
-  strike() {
-    return this.stop();
-  }
-
-  mend() {
-    return this.start();
-  }
-
-  mended() {
-    return `the relay is back, on port ${this.port} as before`;
-  }
-
-  async stop() {
-    const closed = new Promise((done) => this.server.close(done));
-    for (const socket of this.sockets) socket.destroy();
-    await closed;
+    const couch = new Couch(this.url);
+    await couch.ask('GET', '/');
+    couch.close();
   }
 }
 
-module.exports = { OwnDatabase, RelayedDatabase };
+/** Deletes databases of the server that COUCHDB_URL names. */
+async function deleteDatabases(url, names) {
+  const couch = new Couch(url);
+  for (const name of names)
+    try {
+      await couch.ask('DELETE', `/${name}`);
+    } catch (err) {
+      if (!(err instanceof Refused && err.status === 404)) throw err;
+    }
+  couch.close();
+}
+
+module.exports = { GivenDatabase, OwnDatabase, deleteDatabases };

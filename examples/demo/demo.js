@@ -1,28 +1,34 @@
 'use strict';
-// The story of the demo: a database, a writer, a follower; the database is
-// killed and started again; what the follower has seen is compared with what
-// the database holds. Started by examples/demo.sh, which builds what it needs.
+// The story of the demo, chapter after chapter, and what is around it: signals,
+// the end of all that was begun, what is kept. Started by examples/demo.sh, which
+// builds what it needs.
 
+const crypto = require('crypto');
 const fs = require('fs');
 const os = require('os');
 const path = require('path');
 const { parseArgs } = require('util');
 
+const { Processes } = require('./child');
 const { Couch } = require('./couch');
-const { OwnDatabase, RelayedDatabase } = require('./database');
+const { GivenDatabase, OwnDatabase } = require('./database');
 const { Follower } = require('./follower');
-const { Writer } = require('./writer');
+const { clear, sayKept, stopKept } = require('./kept');
+const { Platform } = require('./platform');
+const { chapter, many, must, say, tell, waiter } = require('./tell');
+const { balancerDies, compareBalancers, databaseDies, droneDies } =
+  require('./troubles');
+const { Visitors, pagesText } = require('./visitors');
+const { begin, firstApps, spamBurst, stopAndDestroy, tooFewDrones } =
+  require('./work');
 
-const RETRIES = 3; // failed attempts that are watched before it is mended
-// And the next one shall be far enough away that writes are made before it.
-const AWAY_MS = 1000;
-const WAIT_MS = 60000; // for any one thing; a healthy run is far from it
 const LAST_ROWS_MS = 15000;
 
 const { values: options } = parseArgs({ options: {
   command: { type: 'string' }, // the program to follow with
-  rows: { type: 'string', default: '50' }, // before and after the trouble
+  programs: { type: 'string' }, // the directory of the platform's
   keep: { type: 'boolean', default: false },
+  stop: { type: 'boolean', default: false },
 } });
 
 class Interrupted extends Error {
@@ -37,79 +43,18 @@ class Interrupted extends Error {
 let giveUp;
 const trouble = new Promise((done, failed) => { giveUp = failed; });
 trouble.catch(() => {});
-
-const cleaners = []; // what is to be undone, the last first
 let over = false; // the story begins nothing any more
 
-function later(undo) {
-  if (over) throw new Error('too late');
-  cleaners.push(undo);
-}
-
-async function cleanUp() {
-  over = true;
-  while (cleaners.length !== 0) {
-    try {
-      await cleaners.pop()();
-    } catch (err) {
-      console.error('demo: cleaning up: %s', err.message);
-    }
-  }
-}
-
-// ---- what is shown ----------------------------------------------------------
-
-const short = (text, most) =>
-  (text.length > most ? `${text.slice(0, most - 2)}..` : text);
-
-function say(mark, text) {
-  const now = new Date();
-  const pad = (n, digits) => String(n).padStart(digits, '0');
-  console.log('%s:%s:%s.%s %s %s', pad(now.getHours(), 2),
-    pad(now.getMinutes(), 2), pad(now.getSeconds(), 2),
-    pad(now.getMilliseconds(), 3), mark, text);
-}
-
-const tell = (text) => say('==', text);
-
-function showRow({ seq, id, rev, deleted }) {
-  say('  ', `seq ${short(seq, 14).padEnd(14)}  id ${id.padEnd(7)} ` +
-    `rev ${short(rev, 12).padEnd(12)}  ${deleted ? 'deleted' : ''}`.trimEnd());
-}
+// ---- the follower -----------------------------------------------------------
 
 function showEvent(event) {
-  if (event.event === 'state' && event.state !== 'waiting')
-    say('--', `follower: ${event.state}`);
-  else if (event.event === 'retry')
-    say('--', `follower: attempt ${event.attempt} failed: ` +
+  if (event.event === 'retry')
+    say('--', `changefeed: attempt ${event.attempt} failed: ` +
       `${event.message.split(': ').pop()}; the next in ${event.delay_ms} ms`);
   else if (event.event === 'reset')
-    say('--', `follower: another history: ${event.reason}`);
-  else if (event.event === 'rewind')
-    say('--', `follower: ${event.rows} rows came again`);
+    say('--', `changefeed: another history: ${event.reason}`);
   else if (event.event === 'log' || event.event === 'text')
-    say('--', `follower: ${event.message}`);
-}
-
-// ---- waiting ----------------------------------------------------------------
-
-/** Resolves as soon as check() is true, looked at after each row and event. */
-function until(follower, what, check, mostMs = WAIT_MS) {
-  return new Promise((done, failed) => {
-    const look = () => {
-      if (over || !check()) return;
-      clearTimeout(timer);
-      follower.off('row', look);
-      follower.off('event', look);
-      done();
-    };
-    const timer = setTimeout(() => {
-      failed(new Error(`${mostMs / 1000} s have passed: ${what}`));
-    }, mostMs);
-    follower.on('row', look);
-    follower.on('event', look);
-    look();
-  });
+    say('--', `changefeed: ${event.message}`);
 }
 
 /** Ids whose last row is not what the database holds, either way. */
@@ -122,127 +67,115 @@ function differences(truth, seen) {
   });
 }
 
+/** The provisioner writes all the time, and the last rows may be under way: so
+ *  both are to agree at one moment. */
+async function compareFollower(world) {
+  const { couch, database, follower, until } = world;
+  let truth, missed;
+  try {
+    await until('rows are missing', async () => {
+      truth = await couch.revisions(database.apps, [...follower.last.keys()]);
+      missed = differences(truth, follower.last);
+      return missed.length === 0;
+    }, LAST_ROWS_MS);
+  } catch (err) {
+    if (missed === undefined) throw err;
+  }
+  const end = await follower.stop();
+  must(end === 'exit code 0' && follower.stats !== undefined,
+    `changefeed was asked to stop, and ended with ${end}`);
+  must(follower.resets === 0, 'changefeed took the database for another one');
+  world.missed = missed.length === 0
+    ? '0: the last revision of every document was seen'
+    : `${missed.length}: ${missed.join(' ')}`;
+  world.documents = truth.size;
+  tell(`changefeed told ${many(follower.rows, 'row')}; compared with ` +
+       `_all_docs, missed ${world.missed}`);
+  must(missed.length === 0, 'changefeed has missed changes');
+}
+
 // ---- the story --------------------------------------------------------------
 
-async function openDatabase(dir) {
+async function openDatabase(world) {
+  chapter('A database');
   const given = process.env.COUCHDB_URL;
-  const database = given ? new RelayedDatabase(given)
-    : new OwnDatabase(dir, (why) => giveUp(new Error(why)));
-  later(() => database.stop());
+  const { processes } = world;
+  const database = given ? new GivenDatabase(given)
+    : new OwnDatabase(processes,
+      { lasts: options.keep, onDeath: (why) => giveUp(new Error(why)) });
+  // Whoever clears up needs the names, also when the creation is cut short.
+  if (given)
+    fs.writeFileSync(path.join(processes.dir, 'databases'),
+      `${database.apps}\n${database.locks}\n`);
   await database.start();
-  return database;
+  tell(given ? 'that of COUCHDB_URL answers; the demo has databases of its own ' +
+    'there' : `couch-serve is up at ${database.url}, process ` +
+    `${database.child.pid}`);
+  world.database = database;
 }
 
-async function createIn(couch) {
-  if (!process.env.COUCHDB_URL) {
-    await couch.ask('PUT', '/demo');
-    return 'demo';
-  }
-  const name = `changefeed-demo-${process.pid}-${Date.now().toString(36)}`;
-  if (!options.keep)
-    later(() => couch.ask('DELETE', `/${name}`));
-  await couch.ask('PUT', `/${name}`);
-  return name;
-}
-
-function startFollower(database, name, dir) {
-  const follower = new Follower(options.command, `${database.feedUrl}/${name}`,
-    { password: database.password, rowsFile: path.join(dir, 'rows.tsv'),
-      eventsFile: path.join(dir, 'events.jsonl') });
-  later(() => follower.stop());
-  follower.on('row', showRow);
+function follow(world) {
+  const { database, processes } = world;
+  const follower = new Follower(processes, options.command,
+    `${database.bareUrl}/${database.apps}`, database.password);
   follower.on('event', showEvent);
   follower.on('over', (why) => giveUp(new Error(why)));
   follower.start();
-  return follower;
+  world.follower = follower;
 }
 
-async function moreRows(follower, count) {
-  const enough = follower.rows + count;
-  await until(follower, `${count} rows have not come`,
-    () => follower.rows >= enough && follower.state === 'live',
-    WAIT_MS + count * 250);
-}
-
-async function outage(database, writer, follower) {
-  const retries = follower.retries, writes = writer.writes;
-  tell(database.plan());
-  await database.strike();
-  await until(follower, 'the follower has not noticed',
-    () => follower.retries >= retries + RETRIES &&
-          follower.retryMs >= AWAY_MS);
-  await database.mend();
-  tell(database.mended());
-  await until(follower, 'the follower has not come back',
-    () => follower.state === 'live');
-  tell(`the follower has resumed by itself, ${writer.writes - writes} writes ` +
-       'behind:');
-}
-
-/** The last rows may still be under way when the last write is done. */
-async function compare(couch, name, writer, follower) {
-  const truth = await couch.revisions(name,
-    [...new Set([...writer.known.keys(), ...follower.last.keys()])]);
-  try {
-    await until(follower, 'rows are missing',
-      () => differences(truth, follower.last).length === 0, LAST_ROWS_MS);
-  } catch (err) {
-    tell(err.message);
-  }
-  return { ids: truth.size, missed: differences(truth, follower.last) };
-}
-
-function summary({ ids, missed }, writer, follower, startedMs) {
-  const { reconnects, repeats, requests } = follower.stats;
-  const gone = [...follower.last.values()].filter((d) => d.deleted).length;
+function summary(world) {
+  const { counts, slowestMs } = world.visitors;
   const line = (name, text) => console.log('  %s %s', name.padEnd(12), text);
   console.log('');
-  line('writes', `${writer.writes}, ${writer.deletions} of them deletions; ` +
-    `${writer.repeated} had to be tried again`);
-  line('rows seen', `${follower.rows}, ${follower.deletions} of them ` +
-    `deletions; ${repeats} came twice`);
-  line('ids', `${ids}, ${gone} of them deleted in the end`);
-  line('reconnects', `${reconnects}, with ${requests} requests in all`);
-  line('longest gap', `${(follower.longestGapMs / 1000).toFixed(1)} s between ` +
-    'two rows');
-  line('missed', missed.length === 0
-    ? '0: the last revision of every id was seen'
-    : `${missed.length}: ${missed.join(' ')}`);
-  line('took', `${((Date.now() - startedMs) / 1000).toFixed(0)} s`);
+  line('visitors', `${counts.answers} answers: ${counts.own} the app's own, ` +
+    `pages ${pagesText(counts.pages)}`);
+  line('wrong sites', `${counts.others}; without an answer: ${counts.lost}; ` +
+    `the slowest took ${slowestMs} ms`);
+  line('drones', `3, and ${world.added} by the scaler`);
+  line('scripts', `${world.spam.calls} calls, ` +
+    `${many(world.spam.begun, 'operation')}, ` +
+    `${many(world.spam.writes, 'write')}`);
+  line('drone dead', `its app was away for ${world.away}`);
+  line('database', world.databaseDied);
+  line('changefeed', `${many(world.follower.rows, 'row')} of ` +
+    `${many(world.documents, 'document')}, ` +
+    `${many(world.follower.stats.reconnects, 'reconnect')}`);
+  line('missed', world.missed);
+  line('took', `${((Date.now() - world.beganMs) / 1000).toFixed(0)} s`);
 }
 
-async function story(dir) {
-  const startedMs = Date.now();
-  const rows = Number(options.rows);
-  const database = await openDatabase(dir);
-  const couch = new Couch(database.url);
-  const name = await createIn(couch);
-  const writer = new Writer(couch, name);
-  tell(process.env.COUCHDB_URL
-    ? `the database of COUCHDB_URL answers; in it, "${name}" was created`
-    : `the database is up at ${database.url}, process ${database.child.pid}`);
+async function story(world) {
+  const { processes } = world;
+  world.until = waiter(() => !over);
+  world.nonce = crypto.randomBytes(8).toString('hex');
+  await openDatabase(world);
+  const { database } = world;
+  world.couch = new Couch(database.url);
+  world.platform = new Platform(processes, options.programs, database,
+    { until: world.until, onDeath: (why) => giveUp(new Error(why)) });
+  world.follow = () => follow(world);
+  world.visitors = new Visitors(world.platform.balancers, world.nonce);
+  world.platform.writeTokens();
+  world.platform.writeSite();
 
-  const follower = startFollower(database, name, dir);
-  later(() => writer.stop());
-  const written = writer.run();
-  written.catch(giveUp);
-  tell('a writer writes 8 times a second, and "changefeed" follows:');
-  await moreRows(follower, rows);
-  await outage(database, writer, follower);
-  await moreRows(follower, rows);
+  await begin(world);
+  await firstApps(world);
+  await tooFewDrones(world);
+  await spamBurst(world);
+  await droneDies(world);
+  await databaseDies(world);
+  await balancerDies(world);
+  await stopAndDestroy(world);
 
-  writer.stop();
-  await written;
-  tell('the writer is done; what was seen is compared with _all_docs');
-  const result = await compare(couch, name, writer, follower);
-  const end = await follower.stop();
-  couch.close();
-  if (end !== 'exit code 0' || follower.stats === undefined)
-    throw new Error(`the follower was asked to stop, and ended with ${end}`);
-  if (follower.resets !== 0)
-    throw new Error('the follower took the database for another one');
-  summary(result, writer, follower, startedMs);
-  return result.missed.length === 0 ? 0 : 1;
+  chapter('At the end all is compared');
+  await world.visitors.stop();
+  await compareBalancers(world);
+  await compareFollower(world);
+  must(world.visitors.bad.length === 0,
+    `visitors: ${world.visitors.bad.slice(0, 3).join('; ')}`);
+  summary(world);
+  return 0;
 }
 
 // ---- around it --------------------------------------------------------------
@@ -253,26 +186,35 @@ function takeSignals() {
   process.stdout.on('error', () => giveUp(new Interrupted(128 + 13)));
 }
 
-function makeDirectory() {
-  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'changefeed-demo-'));
-  later(() => {
-    if (options.keep) console.log('\nThe data and the rows are in %s', dir);
-    else fs.rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
-  });
-  return dir;
+/** Ends all that was begun; what failed leaves its logs. */
+async function cleanUp(world, dir, failed) {
+  over = true;
+  if (world.visitors) clearInterval(world.visitors.timer);
+  if (world.follower) await world.follower.stop();
+  await clear(dir, process.env.COUCHDB_URL, { logs: failed });
+  if (failed) console.error('demo: the logs are in %s', dir);
 }
 
 async function main() {
-  let status = 1;
+  if (options.stop) process.exit(await stopKept(process.env.COUCHDB_URL));
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'changefeed-demo-'));
+  const world = { processes: new Processes(dir), beganMs: Date.now() };
+  let status = 1, failed = false;
+  world.processes.note(process.pid, 'demo');
   takeSignals();
   try {
-    status = await Promise.race([story(makeDirectory()), trouble]);
+    status = await Promise.race([story(world), trouble]);
   } catch (err) {
-    if (err instanceof Interrupted) status = err.status;
-    else console.error('demo: FAILED: %s', err.message);
+    failed = !(err instanceof Interrupted);
+    if (failed) console.error('demo: FAILED: %s', err.message);
+    else status = err.status;
   }
-  await cleanUp();
+  if (status === 0 && options.keep) sayKept(world, dir);
+  else await cleanUp(world, dir, failed);
   process.exit(status);
 }
 
-main();
+main().catch((err) => {
+  console.error('demo: %s', err.message);
+  process.exit(1);
+});

@@ -2,37 +2,40 @@
 // The changefeed command as a child: its rows and events as they come, and the
 // last that it said of each document.
 
-const { spawn } = require('child_process');
 const { EventEmitter } = require('events');
 const fs = require('fs');
+const path = require('path');
 const readline = require('readline');
 
-const { endChild, exitOf } = require('./child');
+const { endChild } = require('./child');
+
+const RETRY_MS = 4000; // nobody wants to wait a minute for the next attempt
 
 /** Emits "row" { seq, id, rev, deleted }, "event" (a line of --events) and
  *  "over" (a sentence) when it ends unasked. */
 class Follower extends EventEmitter {
-  constructor(command, url, { password, rowsFile, eventsFile }) {
+  constructor(processes, command, url, password) {
     super();
+    this.processes = processes;
     this.command = command;
     this.url = url;
     this.password = password;
-    this.files = { rows: fs.createWriteStream(rowsFile),
-      events: fs.createWriteStream(eventsFile) };
+    this.files = {
+      rows: fs.createWriteStream(path.join(processes.dir, 'rows.tsv')),
+      events: fs.createWriteStream(path.join(processes.dir, 'events.jsonl')),
+    };
     this.last = new Map(); // id: { rev, deleted }
-    this.rows = this.deletions = this.retries = this.resets = 0;
-    this.retryMs = 0; // the wait before the next attempt
-    this.longestGapMs = 0;
+    this.rows = this.retries = this.resets = 0;
     this.stopping = false;
   }
 
   start() {
     const env = { ...process.env };
     if (this.password) env.CHANGEFEED_PASSWORD = this.password;
-    this.child = spawn(this.command,
-      ['--format=tsv', '--events', '--stats', this.url],
-      { stdio: ['ignore', 'pipe', 'pipe'], env, detached: true });
-    this.gone = exitOf(this.child);
+    this.child = this.processes.start('changefeed', this.command,
+      ['--format=tsv', '--events', '--stats', `--retry_max_ms=${RETRY_MS}`,
+        this.url], { stdio: ['ignore', 'pipe', 'pipe'], env });
+    this.gone = this.child.gone;
     this.read = Promise.all([
       this.lines(this.child.stdout, this.files.rows, (line) => this.row(line)),
       this.lines(this.child.stderr, this.files.events,
@@ -61,12 +64,7 @@ class Follower extends EventEmitter {
 
   row(line) {
     const [seq, id, rev, deleted] = line.split('\t');
-    const now = Date.now();
-    if (this.rowMs !== undefined && now - this.rowMs > this.longestGapMs)
-      this.longestGapMs = now - this.rowMs;
-    this.rowMs = now;
     this.rows++;
-    if (deleted === '1') this.deletions++;
     this.last.set(id, { rev, deleted: deleted === '1' });
     this.emit('row', { seq, id, rev, deleted: deleted === '1' });
   }
@@ -79,10 +77,7 @@ class Follower extends EventEmitter {
       event = { event: 'text', message: line };
     }
     if (event.event === 'state') this.state = event.state;
-    if (event.event === 'retry') {
-      this.retries++;
-      this.retryMs = event.delay_ms;
-    }
+    if (event.event === 'retry') this.retries++;
     if (event.event === 'reset') this.resets++;
     if (event.event === 'stats') this.stats = event;
     if (event.event === 'end' || event.event === 'text')
