@@ -10,10 +10,7 @@
    A thread of its own does all of it. Every function here may be called on any
    thread, but traffic_close not on that one. on_result is called on that
    thread, once for each visit, and what its argument points to is gone when it
-   returns.
-
-   SIGPIPE is ignored from the first traffic_open on, unless the program has a
-   handler for it. */
+   returns. */
 #ifndef PLATFORM_TRAFFIC_H
 #define PLATFORM_TRAFFIC_H
 
@@ -166,7 +163,8 @@ typedef struct traffic_counts {
   uint64_t connects; /* connections begun */
   uint64_t flights;  /* under way now */
   uint64_t flights_peak;
-  uint64_t kept; /* idle connections now */
+  uint64_t kept;    /* idle connections now */
+  uint64_t unasked; /* bytes that came when no answer was due: a mistake */
 } traffic_counts;
 traffic_counts traffic_get_counts(traffic *t);
 

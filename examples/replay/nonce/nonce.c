@@ -1,17 +1,22 @@
-/* The app of these runs: answers every request with its own name and nonce, and
- * tells (appends a line to NONCE_LOG) when another app of the same drone is
- * still alive: the lock lies in the drone's directory, two above where it
- * works. */
+/* The app of runs from outside; see nonce.h. It tells (appends a line to
+ * NONCE_LOG) when another app of the same drone is still alive: the lock lies
+ * in the drone's directory, two above where it works. */
+#include "nonce.h"
+
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* Longer than who proxies keeps a connection that nobody uses. */
+enum { IDLE_MS = 75000, LOOK_MS = 1000 };
 
 static void tell(const char *what) {
   const char *path = getenv("NONCE_LOG"), *app = getenv("NONCE_APP");
@@ -52,27 +57,68 @@ static int listener(void) {
   return fd;
 }
 
-static void answer(int fd) {
-  char request[8192], body[256], reply[512];
-  size_t len = 0;
-  while (len + 1 < sizeof request) {
-    ssize_t n = read(fd, request + len, sizeof request - 1 - len);
-    if (n <= 0)
-      return;
-    len += (size_t)n;
-    request[len] = '\0';
-    if (strstr(request, "\r\n\r\n"))
-      break;
+static nonce_conn conns[NONCE_CONNS];
+
+/* The place for a new one; NULL: all are in use. */
+static nonce_conn *place(void) {
+  nonce_conn *oldest = NULL;
+  for (size_t i = 0; i < NONCE_CONNS; i++) {
+    if (conns[i].fd < 0)
+      return &conns[i];
+    if (nonce_conn_is_idle(&conns[i]) &&
+        conns[i].moved_ms < nonce_now_ms() - LOOK_MS &&
+        (!oldest || conns[i].moved_ms < oldest->moved_ms))
+      oldest = &conns[i];
   }
-  const char *app = getenv("NONCE_APP"), *nonce = getenv("NONCE");
-  int n = snprintf(body, sizeof body, "app=%s nonce=%s\n", app ? app : "?",
-                   nonce ? nonce : "?");
-  n = snprintf(reply, sizeof reply,
-               "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-               "Content-Length: %d\r\nConnection: close\r\n\r\n%s",
-               n, body);
-  if (n > 0 && write(fd, reply, (size_t)n) < 0)
-    perror("nonce");
+  if (oldest)
+    nonce_conn_close(oldest);
+  return oldest;
+}
+
+static void take_new(int at, nonce_conn *c) {
+  int fd = accept4(at, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd < 0)
+    return;
+  c->fd = fd;
+  c->moved_ms = nonce_now_ms();
+}
+
+static short wanted(nonce_conn *c) {
+  bool write = false, read;
+  if (c->fd < 0)
+    return 0;
+  read = nonce_conn_wants(c, &write);
+  return (short)((read ? POLLIN : 0) | (write ? POLLOUT : 0));
+}
+
+static void serve(nonce_conn *c, short events) {
+  if (c->fd >= 0 && (events & POLLOUT))
+    nonce_conn_write(c);
+  if (c->fd >= 0 && (events & (POLLIN | POLLHUP | POLLERR)))
+    nonce_conn_read(c);
+  if (c->fd >= 0 && nonce_now_ms() - c->moved_ms > IDLE_MS)
+    nonce_conn_close(c);
+}
+
+/* One round. */
+static void turn(int at) {
+  struct pollfd fds[NONCE_CONNS + 1];
+  nonce_conn *free_one = place();
+  bool any = false;
+  for (size_t i = 0; i < NONCE_CONNS; i++) {
+    fds[i] = (struct pollfd){conns[i].fd, wanted(&conns[i]), 0};
+    any |= conns[i].fd >= 0;
+  }
+  fds[NONCE_CONNS] = (struct pollfd){free_one ? at : -1, POLLIN, 0};
+  if (poll(fds, NONCE_CONNS + 1, any ? LOOK_MS : -1) < 0 && errno != EINTR) {
+    perror("nonce: poll");
+    exit(1);
+  }
+  for (size_t i = 0; i < NONCE_CONNS; i++)
+    if (conns[i].fd >= 0)
+      serve(&conns[i], fds[i].revents);
+  if (free_one && fds[NONCE_CONNS].revents)
+    take_new(at, free_one);
 }
 
 int main(void) {
@@ -83,13 +129,8 @@ int main(void) {
     perror("nonce: PORT");
     return 1;
   }
-  for (;;) {
-    int fd = accept(at, NULL, NULL);
-    if (fd < 0)
-      continue;
-    struct timeval patience = {.tv_sec = 5};
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    answer(fd);
-    (void)close(fd);
-  }
+  for (size_t i = 0; i < NONCE_CONNS; i++)
+    conns[i].fd = -1;
+  for (;;)
+    turn(at);
 }
