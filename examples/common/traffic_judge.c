@@ -36,13 +36,11 @@ static const char *judge_own(const traffic_result *r, const char *own) {
     return "neither the app's page nor the balancer's";
   if (memcmp(r->body, own, n) != 0)
     return "the body of something else";
-  /* Without the field nobody has compared what is behind the first line. */
-  if (r->body_len > len && r->body[len] != '\n')
-    return "the body of something else";
-  if (r->page[0] == '\0' && r->length > len + 1)
+  if (r->page[0] != '\0')
+    return NULL; /* what is behind that was compared when it came */
+  if ((r->body_len > len && r->body[len] != '\n') || r->length > len + 1)
     return "the app's page and more";
-  if (r->page[0] == '\0' && r->outcome == TRAFFIC_ANSWERED &&
-      r->length != len + 1)
+  if (r->outcome == TRAFFIC_ANSWERED && r->length != len + 1)
     return "a part of the app's page, as if it were all of it";
   return NULL;
 }

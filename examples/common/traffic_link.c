@@ -104,8 +104,9 @@ static void on_connected(traffic_link *l) {
 }
 
 static void read_some(traffic_link *l) {
-  bool slow = l->first != NULL && l->first->request.reads_slowly;
-  size_t most = slow ? SMALL_WINDOW : sizeof l->t->data;
+  const traffic_request *r = l->first != NULL ? &l->first->request : NULL;
+  bool small = r != NULL && (r->reads_slowly || r->enough != 0);
+  size_t most = small ? SMALL_WINDOW : sizeof l->t->data;
   ssize_t n = recv(l->fd, l->t->data, most, MSG_DONTWAIT);
 
   if (n > 0)

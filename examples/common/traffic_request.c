@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-enum { PIECES_MOST = 8, CHUNK_MOST = 4096, FORGED_IN = 8 };
+enum { PIECES_MOST = 8, CHUNK_MOST = 4096, FORGED_IN = 8, LINE_LEAST = 14 };
 
 /* ---- the head ---- */
 
@@ -142,7 +142,7 @@ static void decide_manner(traffic_request *r, enum traffic_kind kind,
     r->ends_at = place_in(head, all - 1, d);
     break;
   case TRAFFIC_ABORT_ANSWER:
-    r->enough = 1 + traffic_below(d, 64 * 1024);
+    r->enough = 1 + traffic_below(d, limits->big_lines * LINE_LEAST);
     break;
   default:
     break;

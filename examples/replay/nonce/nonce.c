@@ -57,6 +57,18 @@ static int listener(void) {
   return fd;
 }
 
+/* Where PORT is 0: the one that the kernel chose. */
+static void tell_port(int fd) {
+  const char *port = getenv("PORT");
+  struct sockaddr_in at;
+  socklen_t size = sizeof at;
+  if (!port || strcmp(port, "0") != 0 ||
+      getsockname(fd, (struct sockaddr *)&at, &size) != 0)
+    return;
+  (void)printf("%u\n", (unsigned)ntohs(at.sin_port));
+  (void)fflush(stdout);
+}
+
 static nonce_conn conns[NONCE_CONNS];
 
 /* The place for a new one; NULL: all are in use. */
@@ -129,6 +141,7 @@ int main(void) {
     perror("nonce: PORT");
     return 1;
   }
+  tell_port(at);
   for (size_t i = 0; i < NONCE_CONNS; i++)
     conns[i].fd = -1;
   for (;;)

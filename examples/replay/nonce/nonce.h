@@ -10,7 +10,7 @@
  *
  * Each answer has the same words as X-Nonce, and what was asked for as
  * X-Nonce-Target. NAME and NONCE come from NONCE_APP and NONCE, the port from
- * PORT.
+ * PORT; 0 is any, which it prints.
  *
  *   nonce.c         main: alone in its drone, and the loop
  *   nonce_conn.c    a connection: read, understood, written

@@ -41,10 +41,25 @@ static http_str str(const char *s) { return (http_str){s, strlen(s)}; }
 
 static void answer_failure(http_exchange *x, enum http_proxy_result result,
                            const char *why) {
-  http_field field = {str("X-Result"), str(front_result_name(result))};
   bool late = result == HTTP_PROXY_LATE || result == HTTP_PROXY_UNREACHABLE;
+  http_field fields[] = {{str("X-Result"), str(front_result_name(result))},
+                         {str("X-Balancer-Error"), str(late ? "E11" : "E10")}};
 
-  http_exchange_answer(x, late ? 504 : 502, &field, 1, why, strlen(why));
+  http_exchange_answer(x, late ? 504 : 502, fields, 2, why, strlen(why));
+}
+
+/* Where the host's requests go; NULL: nowhere, and that was answered. */
+static const char *route(const front *f, http_exchange *x) {
+  http_field field = {str("X-Balancer-Error"), str("E01")};
+  http_str host = http_exchange_head(x)->host;
+
+  for (size_t i = 0; i < f->config.route_count; i++)
+    if (http_str_is(host, f->config.routes[i].host))
+      return f->config.routes[i].target;
+  if (f->config.target[0] != '\0')
+    return f->config.target;
+  http_exchange_answer(x, 404, &field, 1, "unknown\n", 8);
+  return NULL;
 }
 
 static void on_later(uv_timer_t *timer) {
@@ -88,9 +103,11 @@ static void on_request(http_exchange *x, void *user) {
   front *f = user;
   const http_field *field = http_head_find(http_exchange_head(x), "x-key");
   char key[64] = "";
-  http_proxy_target target = {f->config.target, key};
+  http_proxy_target target = {route(f, x), key};
   http_proxy_rules rules = f->config.rules;
 
+  if (target.address == NULL)
+    return;
   if (field != NULL)
     (void)snprintf(key, sizeof key, "%.*s", (int)field->value.len,
                    field->value.data);

@@ -4,7 +4,7 @@
 
    A client's X-Key field chooses the pool's key. What was not passed on is
    answered 502, 504 for what was too late, with X-Result: the result's name,
-   and the sentence as the body. */
+   X-Balancer-Error, and the sentence as the body. */
 #ifndef FRONT_H
 #define FRONT_H
 
@@ -15,9 +15,15 @@
 
 typedef struct front front;
 
+typedef struct front_route {
+  const char *host, *target;
+} front_route;
+
 typedef struct front_config {
-  const char *listen;     /* NULL: "127.0.0.1:0" */
-  char target[128];       /* address behind */
+  const char *listen;        /* NULL: "127.0.0.1:0" */
+  char target[128];          /* address behind; "": only routes, else 404 */
+  const front_route *routes; /* of hosts; they stay the caller's */
+  size_t route_count;
   http_proxy_rules rules; /* but for on_failed, on_done and user */
   http_pool_config pool;
   int64_t idle_ms; /* of the server's connections; 0: its own */
