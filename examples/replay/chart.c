@@ -9,6 +9,9 @@
 
 enum { HEAD = 16 }; /* of a lane: a line of words */
 
+/* A lane's name is larger and bold. */
+static const double BOLD = 1.24;
+
 /* ---- columns ---- */
 
 static void add_counts(timeline_counts *to, const timeline_counts *c) {
@@ -49,6 +52,16 @@ static void add_slice(chart_column *to, const timeline_slice *s) {
   to->queue = s->queue > to->queue ? s->queue : to->queue;
 }
 
+/* Those that begin before the run's end; one, when it had none. */
+static size_t columns_of(const chart *c) {
+  size_t before_end =
+      (size_t)((c->data->end_ms + c->column_ms - 1) / c->column_ms);
+
+  if (before_end == 0)
+    return c->data->slice_count != 0;
+  return before_end;
+}
+
 bool chart_make(chart *c, const timeline_data *data, int64_t span_ms,
                 text *out) {
   size_t all = (size_t)((span_ms + data->slice_ms - 1) / data->slice_ms);
@@ -59,7 +72,7 @@ bool chart_make(chart *c, const timeline_data *data, int64_t span_ms,
   c->span_ms = span_ms > 0 ? span_ms : 1;
   c->slices = all / CHART_COLUMNS + 1;
   c->column_ms = (int64_t)c->slices * data->slice_ms;
-  c->count = (data->slice_count + c->slices - 1) / c->slices;
+  c->count = columns_of(c);
   c->columns = calloc(c->count + 1, sizeof *c->columns);
   c->values = calloc(c->count + 1, sizeof *c->values);
   c->base = calloc(c->count + 1, sizeof *c->base);
@@ -68,8 +81,11 @@ bool chart_make(chart *c, const timeline_data *data, int64_t span_ms,
   for (size_t i = 0; i < c->count; i++)
     for (unsigned b = 0; b < TIMELINE_BALANCERS; b++)
       c->columns[i].stale_ms[b] = CHART_UNKNOWN;
+  /* What came at the very end counts for the last one. */
   for (size_t i = 0; i < data->slice_count; i++)
-    add_slice(&c->columns[i / c->slices], &data->slices[i]);
+    add_slice(
+        &c->columns[i / c->slices < c->count ? i / c->slices : c->count - 1],
+        &data->slices[i]);
   return true;
 }
 
@@ -93,12 +109,12 @@ double chart_words_width(const char *words) {
 
   for (; *words != '\0'; words++)
     if ((unsigned char)*words < 0x80)
-      width += strchr("iljt.,:;'|! ", *words) != NULL ? 3.6
-               : *words >= 'A' && *words <= 'Z'       ? 7.6
-               : strchr("mw", *words) != NULL         ? 9.2
-                                                      : 6.3;
+      width += strchr("ijl.,:;'|! ", *words) != NULL ? 3.7
+               : strchr("mwMW@%", *words) != NULL    ? 10.2
+               : *words >= 'A' && *words <= 'Z'      ? 7.9
+                                                     : 6.7;
     else if ((unsigned char)*words >= 0xc0)
-      width += 11;
+      width += 12;
   return width;
 }
 
@@ -148,12 +164,12 @@ void chart_rect(text *out, double x, double y, double width, double height,
 /* ---- a lane's head ---- */
 
 void chart_lane(chart *c, const char *name) {
-  c->y += 16;
+  c->y += 20;
   c->head_x = CHART_LEFT;
   c->head_y = c->y;
   c->y += 6;
   chart_text(c->out, c->head_x, c->head_y, "name", name);
-  c->head_x += chart_words_width(name) * 1.15 + 14;
+  c->head_x += chart_words_width(name) * BOLD + 14;
 }
 
 /* Goes to the next line where there is no room any more. */
@@ -190,16 +206,17 @@ void chart_key(chart *c, const char *class, const char *words) {
 
 /* ---- plots ---- */
 
-/* 1, 2 or 5 and zeros, not less; 1 at least. */
+/* One digit and zeros, not less; 1 at least. */
 static double rounded_up(double most) {
+  static const double digits[] = {1, 2, 3, 4, 5, 6, 8, 10};
   double step = 1;
+  size_t i = 0;
 
-  while (step * 5 < most && step < 1e12)
+  while (step * 10 < most && step < 1e12)
     step *= 10;
-  return most <= step       ? step
-         : most <= step * 2 ? step * 2
-         : most <= step * 5 ? step * 5
-                            : step * 10;
+  while (digits[i] * step < most && digits[i] < 10)
+    i++;
+  return digits[i] * step;
 }
 
 static void scale_word(chart *c, double y, double value, const char *unit) {

@@ -161,10 +161,9 @@ static void note_equal(chart *c) {
     return;
   count_equal(c->data, &known, &equal);
   if (known == 0)
-    (void)snprintf(words, sizeof words, "never were all known at once");
+    (void)snprintf(words, sizeof words, "all were never known at once");
   else
-    (void)snprintf(words, sizeof words,
-                   "all had the database's in %zu of %zu looks at all of them",
+    (void)snprintf(words, sizeof words, "all were equal in %zu of %zu looks",
                    equal, known);
   chart_note(c, "label", words);
 }

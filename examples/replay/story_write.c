@@ -3,6 +3,7 @@
 #include "replay/story_int.h"
 
 #include "replay/figures.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -104,8 +105,8 @@ static void add_rest(writing *w, const mistaken *pairs, size_t count) {
     visitors += pairs[i].count;
   add_some(&line, visitors, "visitor", "visitors");
   text_str(&line, " of ");
-  add_some(&line, apps_of(pairs, count), "site", "sites");
-  text_str(&line, " more saw somebody else's.");
+  add_some(&line, apps_of(pairs, count), "more site", "more sites");
+  text_str(&line, " saw somebody else's.");
   add_line(w, STORY_WRONG, text_get(&line));
   text_free(&line);
 }
@@ -315,8 +316,8 @@ static void write_head(writing *w) {
               w->s->minute_name);
   add_paragraph(w, text_get(&line));
   text_free(&line);
-  text_str(w->out,
-           w->form == STORY_MARKDOWN ? "| time | |\n|---|---|\n" : "\n");
+  if (w->form == STORY_MARKDOWN)
+    text_str(w->out, "| time | |\n|---|---|\n");
 }
 
 static void write_end(writing *w) {
@@ -333,12 +334,15 @@ static void write_end(writing *w) {
     add_some(&line, apps_of(s->pairs, s->pair_count), "site", "sites");
     text_str(&line, " saw somebody else's.");
   }
-  if (s->lost_events != 0 || s->lost_visits != 0)
-    text_printf(&line,
-                " Of all this %zu sentences and the sites of %llu visitors "
-                "found no room.",
-                s->lost_events, (unsigned long long)s->lost_visits);
   add_paragraph(w, text_get(&line));
+  text_clear(&line);
+  if (s->lost_events != 0 || s->lost_visits != 0) {
+    text_printf(&line,
+                "%zu sentences and the sites of %" PRIu64
+                " visitors found no room here.",
+                s->lost_events, s->lost_visits);
+    add_paragraph(w, text_get(&line));
+  }
   text_free(&line);
 }
 

@@ -43,7 +43,7 @@ static const char style[] =
     ".odd,.even{fill:#e7eaf0}\n"
     ".grid,.hair{stroke:#e7eaf0}.mark{fill:#e7eaf0}.wrong{fill:#ff4d5e}"
     ".tint{fill:#ff9a4d}\n"
-    ".c0,.d0{fill:#3f9fe0}.c1,.d1{fill:#9ad4f5}.c2,.d2{fill:#2fc79a}"
+    ".c0,.d0{fill:#2f8fd8}.c1,.d1{fill:#86b9d8}.c2,.d2{fill:#2fc79a}"
     ".c6,.d6{fill:#b08ad0}.c7,.d7{fill:#98a2b5}\n"
     ".l0{stroke:#4fb0f0}.l2{stroke:#2fc79a}.l5{stroke:#ff8a3d}"
     ".l6{stroke:#b08ad0}.l7{stroke:#98a2b5}}\n";
