@@ -13,17 +13,14 @@ int mayfly_ask(visit *v, const char *method, const char *what, json_t *body) {
   return status;
 }
 
-static json_t *made_of(const visit *v) {
-  return json_pack("{s:[s],s:s,s:{s:s,s:s,s:s}}", "hosts", "mayfly.test",
-                   "command", v->k.o->nonce, "env", "NONCE_APP", "mayfly",
-                   "NONCE", "mayfly", "NONCE_LOG", v->k.nonce_log);
-}
-
 void *mayfly_main(void *arg) {
   visit *v = arg;
   dice d = {.state = v->k.seed * 15485863};
   while (!v->users_end) {
-    bool made = mayfly_ask(v, "POST", "", made_of(v)) / 100 == 2;
+    bool made =
+        mayfly_ask(v, "POST", "", nonce_app(&v->k, "mayfly", "mayfly", NULL)) /
+            100 ==
+        2;
     sleep_ms(dice_below(&d, 500));
     if (made && dice_below(&d, 4))
       (void)mayfly_ask(v, "POST", "/start", json_object());

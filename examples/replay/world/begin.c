@@ -2,32 +2,39 @@
  * free, apps that are there. */
 #include "world.h"
 
+#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 void nonce_of(const run *r, unsigned app, char out[64]) {
   (void)snprintf(out, 64, "n%llu-%u", (unsigned long long)r->seed, app);
+}
+
+json_t *nonce_app(const run *r, const char *name, const char *nonce,
+                  const char *command) {
+  char host[80];
+  (void)snprintf(host, sizeof host, "%s.test", name);
+  return json_pack("{s:[s],s:s,s:{s:s,s:s,s:s}}", "hosts", host, "command",
+                   command ? command : r->o->nonce, "env", "NONCE_APP", name,
+                   "NONCE", nonce, "NONCE_LOG", r->nonce_log);
 }
 
 bool create_apps(run *r) {
   rest *to = rest_to(r->provs[0].url, token_text());
   bool ok = true;
   for (unsigned i = 0; i < r->o->apps && ok; i++) {
-    char path[64], app[32], host[64], nonce[64];
+    char path[64], app[32], nonce[64];
     int status = 0;
     (void)snprintf(app, sizeof app, "app-%u", i);
     (void)snprintf(path, sizeof path, "/apps/%s", app);
-    (void)snprintf(host, sizeof host, "%s.test", app);
     nonce_of(r, i, nonce);
     json_t *answer = NULL;
     for (int64_t end = now_ms() + 20000; now_ms() < end; sleep_ms(100)) {
       json_decref(answer);
       answer = NULL;
-      status = ask(to, "POST", path,
-                   json_pack("{s:[s],s:s,s:{s:s,s:s,s:s}}", "hosts", host,
-                             "command", r->o->nonce, "env", "NONCE_APP", app,
-                             "NONCE", nonce, "NONCE_LOG", r->nonce_log),
-                   10000, &answer);
+      status =
+          ask(to, "POST", path, nonce_app(r, app, nonce, NULL), 10000, &answer);
       if (status / 100 == 2)
         break;
     }
@@ -80,10 +87,18 @@ bool post_wish(run *r, unsigned app, const char *what) {
   return status / 100 == 2;
 }
 
+static int remove_one(const char *path, const struct stat *what, int type,
+                      struct FTW *where) {
+  (void)what;
+  (void)type;
+  (void)where;
+  (void)remove(path); /* what stays makes its directory stay */
+  return 0;
+}
+
 void remove_all(const char *dir) {
-  const char *argv[] = {"/bin/rm", "-rf", "--", dir, NULL};
-  proc rm = {.log = "/dev/null"};
-  int status = -1;
-  if (!proc_start(&rm, argv) || !proc_wait(&rm, 60000, &status) || status != 0)
+  enum { OPEN_AT_ONCE = 16 };
+  if (nftw(dir, remove_one, OPEN_AT_ONCE, FTW_DEPTH | FTW_PHYS) != 0 ||
+      access(dir, F_OK) == 0)
     (void)fprintf(stderr, "%s stays\n", dir);
 }

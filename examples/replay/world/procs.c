@@ -37,7 +37,10 @@ bool proc_start(proc *p, const char *const argv[]) {
   if (pid == 0) {
     int log = open(p->log, O_WRONLY | O_CREAT | O_APPEND, 0644);
     int null = open("/dev/null", O_RDONLY);
+    sigset_t none;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)sigemptyset(&none); /* who waits for signals has blocked them */
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
     if (getppid() != parent || log < 0 || null < 0)
       _exit(127);
     (void)dup2(null, 0);

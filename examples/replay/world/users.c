@@ -45,7 +45,7 @@ static void told_live(run *r, unsigned app, const char *op, const char *addr,
   r->late_truth++;
 }
 
-static void hear(run *r, unsigned app, const json_t *answer) {
+void user_hears(run *r, unsigned app, const json_t *answer) {
   const char *op = json_string_value(json_object_get(answer, "op"));
   const char *addr = json_string_value(json_object_get(answer, "drone"));
   const char *claim = json_string_value(json_object_get(answer, "claim"));
@@ -67,7 +67,7 @@ static void follow_op(run *r, rest *to, unsigned app, const json_t *answer) {
     return;
   (void)snprintf(path, sizeof path, "/ops/%.120s?wait=3", op);
   if (ask(to, "GET", path, NULL, 5000, &later) == 200)
-    hear(r, app, later);
+    user_hears(r, app, later);
   json_decref(later);
 }
 
@@ -86,7 +86,7 @@ static void one_call(run *r, rest *to, dice *d) {
   json_decref(body);
   r->calls++;
   if (status == 200 && !stop)
-    hear(r, app, answer);
+    user_hears(r, app, answer);
   else if (status == 202)
     r->accepted++;
   else if (status / 100 == 4 || status == 503)

@@ -76,7 +76,7 @@ typedef struct options {
 } options;
 
 typedef struct proc {
-  pid_t pid; /* 0: not running */
+  atomic_int pid; /* 0: not running; any thread may look */
   char log[PATH_LEN];
 } proc;
 
@@ -212,6 +212,10 @@ void couch_faults(run *r, bool on);
 /* ---- begin.c ---- */
 /* All drones in the pool are free. */
 bool wait_pool(run *r);
+/* What an app is created with: the host NAME.test, and what it says; command
+   NULL: the one that says it. */
+json_t *nonce_app(const run *r, const char *name, const char *nonce,
+                  const char *command);
 /* app-N, with the host app-N.test and the nonce of nonce_of. */
 bool create_apps(run *r);
 void nonce_of(const run *r, unsigned app, char out[64]);
@@ -226,6 +230,9 @@ typedef struct user_arg {
   run *r;
   unsigned index;
 } user_arg;
+/* An answer of the API about an app, or what stands for one: if it says live,
+   that is looked at (I3), and remembered (I4). */
+void user_hears(run *r, unsigned app, const json_t *answer);
 void *watch_drones_main(void *arg); /* of a user_arg: every 4th drone */
 void *watch_routes_main(void *r);
 void broke(run *r, enum law law, const char *format, ...)
