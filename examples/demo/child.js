@@ -5,12 +5,15 @@
 // end exactly these and no others:
 //   running        a line "PID BEGAN NAME" for each that was begun
 //   drones/*/pid   "PID BEGAN", by the provisioner
-// BEGAN is when the process began, in ticks since the machine's start.
+// BEGAN is when the process began, in ticks since the machine's start. Besides,
+// each has MARK=DIRECTORY in its environment: a demo that is killed while it
+// starts one has no line of it.
 
 const { spawn } = require('child_process');
 const fs = require('fs');
 const path = require('path');
 
+const MARK = 'CHANGEFEED_DEMO'; // a variable's name
 const GRACE_MS = 8000; // a drone gives its app 5 s
 const LOOK_MS = 20;
 // Whoever makes processes goes first, and the database last.
@@ -41,6 +44,15 @@ function beganOf(pid) {
   return words[0] === 'Z' || words[0] === 'X' ? undefined : words[19];
 }
 
+/** The lines of its environment; none of a process of somebody else's. */
+function environmentOf(pid) {
+  try {
+    return fs.readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
+  } catch (err) {
+    return [];
+  }
+}
+
 function read(file) {
   try {
     return fs.readFileSync(file, 'utf8');
@@ -53,6 +65,7 @@ function read(file) {
 class Processes {
   constructor(dir) {
     this.dir = dir;
+    this.ending = false;
   }
 
   note(pid, name) {
@@ -63,10 +76,12 @@ class Processes {
   /** Starts a program. What it says goes to NAME.log in the directory, or where
    *  stdio, of spawn, says. */
   start(name, program, words, { env = process.env, stdio } = {}) {
+    if (this.ending) throw new Error(`too late for ${name}`);
     const log = stdio ? undefined
       : fs.openSync(path.join(this.dir, `${name}.log`), 'a', 0o600);
     const child = spawn(program, words,
-      { stdio: stdio || ['ignore', log, log], env, detached: true });
+      { stdio: stdio || ['ignore', log, log], detached: true,
+        env: { ...env, [MARK]: this.dir } });
     if (log !== undefined) fs.closeSync(log);
     child.gone = exitOf(child);
     if (child.pid !== undefined) this.note(child.pid, name);
@@ -113,15 +128,23 @@ class Processes {
     return [...begun, ...this.drones()].filter(isAlive);
   }
 
-  /** Ends all of them, kind after kind; resolves to how many there were. */
+  /** Those with the mark, whoever noted them. */
+  marked() {
+    const mark = `${MARK}=${this.dir}`;
+    return fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+      .map((pid) => ({ name: 'marked', pid: Number(pid), began: beganOf(pid) }))
+      .filter(({ pid }) => environmentOf(pid).includes(mark));
+  }
+
+  /** Ends all of them, kind after kind; resolves to how many there were. None
+   *  can be started any more. */
   async end() {
+    this.ending = true;
     let count = 0;
-    for (const kind of ORDER) {
-      const some = this.list().filter(({ name }) => name.startsWith(kind));
-      await Promise.all(some.map((one) => endProcess(one)));
-      count += some.length;
-    }
-    return count;
+    for (const kind of ORDER)
+      count += await endAll(
+        this.list().filter(({ name }) => name.startsWith(kind)));
+    return count + await endAll(this.marked());
   }
 }
 
@@ -145,6 +168,11 @@ async function endProcess(one, signal = 'SIGTERM') {
     if (waited >= GRACE_MS) send(one, 'SIGKILL');
     await pause(LOOK_MS);
   }
+}
+
+async function endAll(some) {
+  await Promise.all(some.map((one) => endProcess(one)));
+  return some.length;
 }
 
 /** The same of a child. */

@@ -187,12 +187,12 @@ function takeSignals() {
 }
 
 /** Ends all that was begun; what failed leaves its logs. */
-async function cleanUp(world, dir, failed) {
+async function cleanUp({ processes, visitors, follower }, failed) {
   over = true;
-  if (world.visitors) clearInterval(world.visitors.timer);
-  if (world.follower) await world.follower.stop();
-  await clear(dir, process.env.COUCHDB_URL, { logs: failed });
-  if (failed) console.error('demo: the logs are in %s', dir);
+  if (visitors) clearInterval(visitors.timer);
+  if (follower) follower.stopping = true; // its end is no news
+  await clear(processes, process.env.COUCHDB_URL, { logs: failed });
+  if (failed) console.error('demo: the logs are in %s', processes.dir);
 }
 
 async function main() {
@@ -210,7 +210,7 @@ async function main() {
     else status = err.status;
   }
   if (status === 0 && options.keep) sayKept(world, dir);
-  else await cleanUp(world, dir, failed);
+  else await cleanUp(world, failed);
   process.exit(status);
 }
 

@@ -13,11 +13,11 @@ const { many } = require('./tell');
 
 const LOGS = /\.(log|tsv|jsonl)$/;
 
-/** Ends all processes of a directory, and deletes its databases at url, if it
- *  has some; then the directory goes, or all but the logs. Resolves to how many
- *  processes there were. */
-async function clear(dir, url, { logs = false } = {}) {
-  const processes = new Processes(dir);
+/** Ends a demo's processes, and deletes its databases at url, if it has some;
+ *  then its directory goes, or all but the logs. Resolves to how many processes
+ *  there were. */
+async function clear(processes, url, { logs = false } = {}) {
+  const { dir } = processes;
   const count = await processes.end();
   const databases = read(path.join(dir, 'databases')).split('\n')
     .filter((name) => name !== '');
@@ -90,7 +90,7 @@ async function stopKept(url) {
   const dirs = keptDirectories();
   if (dirs.length === 0) console.log('There is no demo to stop.');
   for (const dir of dirs) {
-    const count = await clear(dir, url);
+    const count = await clear(new Processes(dir), url);
     console.log('%s: %s ended, and the directory is gone', dir,
       many(count, 'process').replace(/processs$/, 'processes'));
   }

@@ -98,7 +98,7 @@ async function databaseDies(world) {
     `${own} of ${answers} visitors saw their page`;
   tell(`visitors meanwhile: ${own} pages of the apps' own, pages of the ` +
        `balancers': ${pagesText(pages)}`);
-  must(Object.keys(pages).length === 0, 'visitors have noticed');
+  must(Object.keys(pages).length === 0, 'visitors have noticed the death');
 }
 
 async function balancerDies(world) {
@@ -126,9 +126,11 @@ async function balancerDies(world) {
   lines = await run(world, 0, 'start', APP);
   must(/ balancers 2\/2/.test(lines.join(' ')), 'b2 is not known to be back');
   const { lost, elsewhere } = visitors.since(mark);
-  for (const app of STARTED)
-    must(Object.keys(visitors.since(mark, app).pages).length === 0,
-      `visitors of ${app} have noticed`);
+  for (const app of STARTED) {
+    const { pages } = visitors.since(mark, app);
+    must(Object.keys(pages).length === 0,
+      `visitors of ${app} have noticed: ${pagesText(pages)}`);
+  }
   tell(`${many(elsewhere, 'visitor')} found b2 closed and went to b1; ${lost} ` +
        'had no answer');
 }
