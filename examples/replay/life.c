@@ -9,9 +9,8 @@
 enum {
   SLICE_MS = 500,
   SECONDS = 900,
-  LOOK_MS = 20,       /* at the database and at balancers, */
-  LOOK_PER_APP = 200, /* and a bit longer the more there is */
-  USERS_PAUSE_MS = 400
+  LOOK_MS = 20,      /* at the database and at balancers, */
+  LOOK_PER_APP = 200 /* and a bit longer the more there is */
 };
 
 int64_t replay_now(const replay *r) { return timeline_now(r->t); }
@@ -27,7 +26,8 @@ static void set_world(replay *r, options *ko) {
                   .idle = 1,
                   .users = p->users,
                   .starts = 1000000,
-                  .pause = p->operated ? USERS_PAUSE_MS : 0,
+                  .pause = p->users_pause,
+                  .reserved = p->operated ? MOVED + 1 : 0,
                   .look_ms = LOOK_MS + p->drones * 2,
                   .copies = p->copies,
                   .provs = VISIT_PROVS,
@@ -54,7 +54,8 @@ static void set_visit(replay *r) {
   r->vo = (visit_options){.apps = p->apps,
                           .drones = p->drones,
                           .threads = 1,
-                          .moves = 5,
+                          .moves = MOVED,
+                          .movable = p->operated ? MOVED : 0,
                           .calm_ms = p->calm_ms,
                           .stale_ms = p->is_small ? 2000 : 7000,
                           .soon_ms = 1000,

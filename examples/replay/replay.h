@@ -64,6 +64,7 @@ typedef struct plan {
   bool is_small;                     /* shorter steps */
   bool operated; /* provisioners with their own limits, not looser ones */
   bool dry;      /* users do not force: there are fewer drones than apps */
+  unsigned users_pause; /* ms at most between a user's calls; 0: few */
   unsigned copies, race_percent;
   int64_t calm_ms;
   int spell; /* what feeds suffer, -1: all */
@@ -89,7 +90,8 @@ typedef struct held_law {
 
 typedef struct flat flat;
 
-enum { SCRIPTS_MOST = 64, LOOPS = 4, QUIET = 8 };
+/* The first apps are moved in step 2, and the next one's deploy fails. */
+enum { SCRIPTS_MOST = 64, LOOPS = 4, QUIET = 8, MOVED = 5 };
 
 typedef struct replay {
   const replay_options *o;

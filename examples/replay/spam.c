@@ -134,23 +134,23 @@ static void count_now(const replay *r, tally *t) {
 
 static void judge_tally(replay *r, const tally *a, const tally *b) {
   double minutes = (double)(b->at_ms - a->at_ms) / 60000;
-  unsigned whole = (unsigned)minutes + 1; /* begun ones */
+  long long whole = (long long)minutes + 1; /* begun ones */
   unsigned apps =
       r->p->scripts < r->p->apps - 1 ? r->p->scripts : r->p->apps - 1;
-  double writes = (double)(b->writes - a->writes) / apps / minutes;
+  long long writes = (b->writes - a->writes) / (apps + QUIET);
   for (unsigned i = 0; i < apps; i++) {
     long long ops = b->gens[i] - a->gens[i];
     law_checked(r, L11_SPAM);
-    if (ops > (long long)OPS_A_MINUTE * whole)
+    if (ops > OPS_A_MINUTE * whole)
       law_broken(r, L11_SPAM, "app-%u had %lld operations in %.0f s", i, ops,
                  minutes * 60);
   }
   law_checked(r, L11_SPAM);
-  if (writes > WRITES_A_MINUTE)
-    law_broken(r, L11_SPAM, "the database had %.1f writes an app and minute",
-               writes);
-  report_say(r->report, "%.1f writes of the database for each app and minute.",
-             writes);
+  if (writes > WRITES_A_MINUTE * whole)
+    law_broken(r, L11_SPAM, "%lld writes for each app in %.0f s", writes,
+               minutes * 60);
+  report_say(r->report, "The database had %lld writes, %lld for each app.",
+             b->writes - a->writes, writes);
 }
 
 static void judge_quiet(replay *r) {

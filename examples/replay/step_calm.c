@@ -68,18 +68,20 @@ static void deploy(replay *r, unsigned app, const char *command,
 }
 
 static void failed_deploy(replay *r) {
-  unsigned app = dice_below(&r->v->dice, r->p->apps - 1);
+  unsigned app = MOVED;
   char state[24] = "";
   strict_begin(r, L14_OLD_ANSWERS, (int)app);
   mark(r, "app-%u is deployed with a command that fails", app);
+  int64_t began = replay_now(r);
   deploy(r, app, "exec false", state);
   if (strcmp(state, "live") == 0)
     law_broken(r, L14_OLD_ANSWERS, "app-%u is live with a command that fails",
                app);
   sleep_ms(500);
   strict_end(r);
-  report_say(r->report, "app-%u was deployed with a command that fails: %s.",
-             app, state);
+  report_say(r->report,
+             "app-%u was deployed with a command that fails: %s after %.1f s.",
+             app, state, (double)(replay_now(r) - began) / 1000);
   deploy(r, app, NULL, state);
 }
 
@@ -88,10 +90,12 @@ void step_moves(replay *r, int64_t ms) {
   bool well = all_settled(r) && all_in_step(r);
   if (well)
     strict_begin(r, L13_MOVED, -1);
+  int64_t began = replay_now(r);
   move_apps(r->v);
   until(r, end);
   strict_end(r);
-  report_say(r->report, "%u apps were moved.", (unsigned)r->v->moves);
+  report_say(r->report, "%u apps were moved in %.1f s.", (unsigned)r->v->moves,
+             (double)(replay_now(r) - began) / 1000);
   failed_deploy(r);
 }
 

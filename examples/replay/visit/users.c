@@ -129,7 +129,8 @@ static void end_move(visit *v, move *m) {
 void move_apps(visit *v) {
   move moves[AT_ONCE];
   for (unsigned n = 0; n < v->o->moves;) {
-    unsigned first = dice_below(&v->dice, v->o->apps - 1), count = 0;
+    unsigned first = v->o->movable ? n : dice_below(&v->dice, v->o->apps - 1);
+    unsigned count = 0;
     if (!has_free(v, AT_ONCE + 1)) {
       wrong(v, V10_LIVE, "no drone is free while all is well");
       return;

@@ -59,6 +59,8 @@ typedef struct visit_options {
   int64_t trouble_ms, away_ms, calm_ms, stale_ms, soon_ms;
   bool faults, kills, keep, haproxy;
   int spell;        /* that one alone; -1: any */
+  unsigned movable; /* of the apps the first, each moved once; 0: any, any times
+                     */
   unsigned look_ms; /* between two looks at the database, and at a balancer; 0:
                        20 */
   const char *naive, *expect;

@@ -72,7 +72,8 @@ static void follow_op(run *r, rest *to, unsigned app, const json_t *answer) {
 }
 
 static void one_call(run *r, rest *to, dice *d) {
-  unsigned app = dice_below(d, r->o->apps - r->o->idle);
+  unsigned app =
+      r->o->reserved + dice_below(d, r->o->apps - r->o->reserved - r->o->idle);
   double what = dice_chance(d);
   char path[64];
   json_t *answer = NULL, *body = json_object();

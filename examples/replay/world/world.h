@@ -60,12 +60,13 @@ typedef struct options {
   unsigned apps, drones, starts, users, copies, provs, nodes;
   int64_t trouble_ms, calm_ms, stop_ms;
   double race;
-  unsigned spare;   /* of the drones so many are not in the pool at first */
-  unsigned idle;    /* so many of the apps, the last, no user starts */
-  unsigned pause;   /* ms between a user's calls at most; 0: by their number */
-  unsigned look_ms; /* between two looks at the same agent; 0: about 20 */
-  bool operated;    /* provisioners with the limits they have by default */
-  bool plain;       /* programs without hooks, where none is needed */
+  unsigned spare;    /* of the drones so many are not in the pool at first */
+  unsigned reserved; /* so many of the apps, the first, no user asks for, */
+  unsigned idle;     /* and so many, the last, nobody starts */
+  unsigned pause;    /* ms between a user's calls at most; 0: by their number */
+  unsigned look_ms;  /* between two looks at the same agent; 0: about 20 */
+  bool operated;     /* provisioners with the limits they have by default */
+  bool plain;        /* programs without hooks, where none is needed */
   const char *against; /* a database that is there, in place of a simulated one;
                           may have user:password@ */
   bool faults, kills, keep, dry;
