@@ -42,7 +42,7 @@ refused 'naive programs are for the simulated database' --naive feed \
 refused 'there is no such directory' --programs "$work/none"
 refused "there is no such program: \"$work/drone\"" --programs "$work"
 refused 'there is no such program' --couchsim "$work/none"
-refused 'takes' operand
+refused 'There is one word too many: "operand"' operand
 run --version
 expect_match 'version' 'replay of libchangefeed*' "$(cat out)"
 # Nothing was begun, and nothing is left.
