@@ -68,20 +68,21 @@ static bool deploy_again(canary *c) {
   if (a == NULL)
     return canary_fail(c, "the bot itself", "a thread that asks",
                        "there is no memory or no thread for it");
-  well = api_create(c, word_of(c, 2)) && api_start(c) &&
+  well = deploy_create(c, word_of(c, 2)) && deploy_start(c) &&
          shown(c, word_of(c, 2), NULL);
   return asker_end(a) && well;
 }
 
 static bool all_steps(canary *c) {
   return step(c, "find the balancers") && fronts_find(c) &&
-         step(c, "clean up what was left") && api_clean(c) &&
-         step(c, "create the app") && api_create(c, word_of(c, 1)) &&
-         step(c, "start the app") && api_start(c) && step(c, "read the app") &&
-         shown(c, word_of(c, 1), NULL) && step(c, "deploy a new version") &&
-         deploy_again(c) && step(c, "stop the app") && api_stop(c) &&
+         step(c, "clean up what was left") && deploy_clean(c) &&
+         step(c, "create the app") && deploy_create(c, word_of(c, 1)) &&
+         step(c, "start the app") && deploy_start(c) &&
+         step(c, "read the app") && shown(c, word_of(c, 1), NULL) &&
+         step(c, "deploy a new version") && deploy_again(c) &&
+         step(c, "stop the app") && deploy_stop(c) &&
          step(c, "see that it is stopped") && shown(c, NULL, "E04") &&
-         step(c, "destroy the app") && api_destroy(c) &&
+         step(c, "destroy the app") && deploy_destroy(c) &&
          step(c, "see that it is gone") && shown(c, NULL, "E01");
 }
 
@@ -115,10 +116,10 @@ void canary_run(const canary_config *config, const nonces *words, halt *h,
   c->report = report;
   c->step = "begin";
   c->deadline_ms = began_ms + config->run_ms;
-  done = api_open(c) && all_steps(c);
+  done = deploy_open(c) && all_steps(c);
   conclude(c, done);
   if (!done && c->made)
-    api_leave(c);
+    deploy_leave(c);
   fronts_free(c);
   rest_free(c->api);
   free(c);

@@ -72,7 +72,7 @@ static bool is_2xx(const rest_reply *reply) {
   return reply->status >= 200 && reply->status < 300;
 }
 
-bool api_open(canary *c) {
+bool deploy_open(canary *c) {
   rest_config how = {.url = c->config->server,
                      .token = c->config->token,
                      .ca_file = c->config->ca_file};
@@ -172,11 +172,11 @@ static bool operate(canary *c, const char *method, const char *more,
 
 /* ---- the app ---- */
 
-bool api_start(canary *c) { return operate(c, "POST", "/start", "live"); }
+bool deploy_start(canary *c) { return operate(c, "POST", "/start", "live"); }
 
-bool api_stop(canary *c) { return operate(c, "POST", "/stop", "stopped"); }
+bool deploy_stop(canary *c) { return operate(c, "POST", "/stop", "stopped"); }
 
-bool api_destroy(canary *c) {
+bool deploy_destroy(canary *c) {
   bool well = operate(c, "DELETE", "", "stopped");
 
   c->made = c->made && !well;
@@ -184,7 +184,7 @@ bool api_destroy(canary *c) {
 }
 
 /* An app of that name that this bot did not make is nobody's to destroy. */
-bool api_clean(canary *c) {
+bool deploy_clean(canary *c) {
   rest_reply reply;
   char path[NAME_MOST + 16];
   const char *owner;
@@ -210,7 +210,7 @@ bool api_clean(canary *c) {
     return well;
   log_event(LOG_INFO, "canary.leftover", LS("app", c->config->app));
   c->made = true;
-  return api_destroy(c);
+  return deploy_destroy(c);
 }
 
 static json_t *definition(const canary *c, const char *nonce) {
@@ -241,7 +241,7 @@ static bool take_host(canary *c, const rest_reply *reply) {
                      "an answer that is none of a provisioner's");
 }
 
-bool api_create(canary *c, const char *nonce) {
+bool deploy_create(canary *c, const char *nonce) {
   json_t *body = definition(c, nonce);
   char path[NAME_MOST + 16];
   rest_reply reply;
@@ -261,7 +261,7 @@ bool api_create(canary *c, const char *nonce) {
   return well;
 }
 
-void api_leave(canary *c) {
+void deploy_leave(canary *c) {
   rest_reply reply;
   char path[NAME_MOST + 16];
 

@@ -47,15 +47,15 @@ bool fronts_show(canary *c, const expectation *e);
 
 /* ---- canary_api.c: calls of the provisioner ---- */
 
-bool api_open(canary *c);
+bool deploy_open(canary *c);
 /* What is left of an earlier canary of this bot. */
-bool api_clean(canary *c);
-bool api_create(canary *c, const char *nonce); /* or change */
-bool api_start(canary *c);
-bool api_stop(canary *c);
-bool api_destroy(canary *c);
+bool deploy_clean(canary *c);
+bool deploy_create(canary *c, const char *nonce); /* or change */
+bool deploy_start(canary *c);
+bool deploy_stop(canary *c);
+bool deploy_destroy(canary *c);
 /* However the canary ended: one call that it should go. */
-void api_leave(canary *c);
+void deploy_leave(canary *c);
 
 /* ---- canary_asker.c: who asks all the time, on a thread of its own ---- */
 

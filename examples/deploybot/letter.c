@@ -34,7 +34,10 @@ static void add_finding(const finding *f, bool with_bytes, text *out) {
   mail_fold(out, "Expected:  ", f->expected);
   mail_fold(out, "Came:      ", f->came);
   if (with_bytes && f->body_len != 0) {
-    text_printf(out, "\nThe first %zu bytes of what came:\n", f->body_len);
+    if (f->body_len < CAME_MOST)
+      text_printf(out, "\nWhat came (%zu bytes):\n", f->body_len);
+    else
+      text_str(out, "\nWhat came, its first 500 bytes:\n");
     mail_quote(out, f->body, f->body_len);
   }
 }

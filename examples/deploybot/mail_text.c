@@ -124,20 +124,26 @@ void mail_time(int64_t at_ms, char *out, size_t size) {
 
 static const char *plural(int64_t n) { return n == 1 ? "" : "s"; }
 
+/* "2 hours", and what is left of them unless that is nothing. */
+static void name_two(int64_t great, const char *greats, int64_t small,
+                     const char *smalls, char *out, size_t size) {
+  int len =
+      snprintf(out, size, "%lld %s%s", (long long)great, greats, plural(great));
+
+  if (small != 0 && len > 0 && (size_t)len < size)
+    (void)snprintf(out + len, size - (size_t)len, " %lld %s%s",
+                   (long long)small, smalls, plural(small));
+}
+
 void mail_duration(int64_t ms, char *out, size_t size) {
   int64_t minutes = ms / 60000, hours = minutes / 60, days = hours / 24;
 
   if (days > 0)
-    (void)snprintf(out, size, "%lld day%s %lld hour%s", (long long)days,
-                   plural(days), (long long)(hours % 24), plural(hours % 24));
+    name_two(days, "day", hours % 24, "hour", out, size);
   else if (hours > 0)
-    (void)snprintf(out, size, "%lld hour%s %lld minute%s", (long long)hours,
-                   plural(hours), (long long)(minutes % 60),
-                   plural(minutes % 60));
+    name_two(hours, "hour", minutes % 60, "minute", out, size);
   else if (minutes > 0)
-    (void)snprintf(out, size, "%lld minute%s", (long long)minutes,
-                   plural(minutes));
+    name_two(minutes, "minute", 0, "", out, size);
   else
-    (void)snprintf(out, size, "%lld second%s", (long long)(ms / 1000),
-                   plural(ms / 1000));
+    name_two(ms / 1000, "second", 0, "", out, size);
 }
