@@ -52,14 +52,11 @@ static void add_slice(chart_column *to, const timeline_slice *s) {
   to->queue = s->queue > to->queue ? s->queue : to->queue;
 }
 
-/* Those that begin before the run's end; one, when it had none. */
+/* Only whole ones: what is left belongs to the last. */
 static size_t columns_of(const chart *c) {
-  size_t before_end =
-      (size_t)((c->data->end_ms + c->column_ms - 1) / c->column_ms);
+  size_t whole = (size_t)(c->data->end_ms / c->column_ms);
 
-  if (before_end == 0)
-    return c->data->slice_count != 0;
-  return before_end;
+  return whole != 0 || c->data->slice_count == 0 ? whole : 1;
 }
 
 bool chart_make(chart *c, const timeline_data *data, int64_t span_ms,
@@ -81,7 +78,6 @@ bool chart_make(chart *c, const timeline_data *data, int64_t span_ms,
   for (size_t i = 0; i < c->count; i++)
     for (unsigned b = 0; b < TIMELINE_BALANCERS; b++)
       c->columns[i].stale_ms[b] = CHART_UNKNOWN;
-  /* What came at the very end counts for the last one. */
   for (size_t i = 0; i < data->slice_count; i++)
     add_slice(
         &c->columns[i / c->slices < c->count ? i / c->slices : c->count - 1],
@@ -102,6 +98,19 @@ double chart_x(const chart *c, int64_t ms) {
   double part = (double)ms / (double)c->span_ms;
 
   return CHART_LEFT + (CHART_RIGHT - CHART_LEFT) * (part < 1 ? part : 1);
+}
+
+/* One at the end of a run of no time has some width all the same. */
+static int64_t column_begin(const chart *c, size_t column) {
+  int64_t begin_ms = (int64_t)column * c->column_ms;
+
+  if (column == 0 || column < c->count)
+    return begin_ms;
+  return c->data->end_ms > 0 ? c->data->end_ms : 1;
+}
+
+double chart_column_x(const chart *c, size_t column) {
+  return chart_x(c, column_begin(c, column));
 }
 
 double chart_words_width(const char *words) {
@@ -246,14 +255,10 @@ static double y_of(const chart_plot *plot, double value) {
   return plot->top + plot->height * (1 - (part < 1 ? part : 1));
 }
 
-static double column_x(const chart *c, size_t column) {
-  return chart_x(c, (int64_t)column * c->column_ms);
-}
-
 void chart_bars(chart *c, const chart_plot *plot, const char *class) {
   text_printf(c->out, "<path class=\"%s\" d=\"", class);
   for (size_t i = 0; i < c->count; i++) {
-    double below = y_of(plot, c->base[i]), above, left = column_x(c, i);
+    double below = y_of(plot, c->base[i]), above, left = chart_column_x(c, i);
 
     c->base[i] += c->values[i];
     above = y_of(plot, c->base[i]);
@@ -263,7 +268,7 @@ void chart_bars(chart *c, const chart_plot *plot, const char *class) {
     if (below - above < 1)
       above = below - 1;
     text_printf(c->out, "M%.1f %.1fH%.1fV%.1fH%.1fz", left, below,
-                column_x(c, i + 1), above, left);
+                chart_column_x(c, i + 1), above, left);
   }
   text_str(c->out, "\"/>\n");
 }
@@ -282,15 +287,17 @@ void chart_line(chart *c, const chart_plot *plot, const char *class) {
     if (drawing)
       text_printf(c->out, "V%.1f", y);
     else
-      text_printf(c->out, "M%.1f %.1f", column_x(c, i), y);
-    text_printf(c->out, "H%.1f", column_x(c, i + 1));
+      text_printf(c->out, "M%.1f %.1f", chart_column_x(c, i), y);
+    text_printf(c->out, "H%.1f", chart_column_x(c, i + 1));
     drawing = true;
   }
   text_str(c->out, "\"/>\n");
 }
 
-double chart_rate(const chart *c, uint32_t count) {
-  return count * 1000.0 / (double)c->column_ms;
+double chart_rate(const chart *c, const chart_column *column, uint32_t count) {
+  size_t i = (size_t)(column - c->columns);
+
+  return count * 1000.0 / (double)(column_begin(c, i + 1) - column_begin(c, i));
 }
 
 double chart_most(const chart *c, const double *values) {

@@ -28,7 +28,7 @@ typedef struct chart {
   text *out;
   const timeline_data *data;
   chart_column *columns;
-  size_t count, slices; /* columns; slices of each */
+  size_t count, slices; /* columns; slices of each, the last has more */
   int64_t column_ms;
   int64_t span_ms;             /* of the axis; 1 or more */
   unsigned codes[CHART_CODES]; /* pages that have their own colours */
@@ -49,6 +49,8 @@ bool chart_make(chart *c, const timeline_data *data, int64_t span_ms,
 void chart_clear(chart *c);
 
 double chart_x(const chart *c, int64_t ms);
+/* Where a column begins; of the one behind the last, where the last ends. */
+double chart_column_x(const chart *c, size_t column);
 /* About how wide words are drawn, at the size of a label. */
 double chart_words_width(const char *words);
 /* class: of the style sheet. Words are clean and are escaped here. */
@@ -74,8 +76,8 @@ chart_plot chart_plot_begin(chart *c, double height, double most,
 void chart_bars(chart *c, const chart_plot *plot, const char *class);
 /* Steps, with gaps where a value is negative. */
 void chart_line(chart *c, const chart_plot *plot, const char *class);
-/* Rate per second of a count within a column. */
-double chart_rate(const chart *c, uint32_t count);
+/* Each second, of a count within a column. */
+double chart_rate(const chart *c, const chart_column *column, uint32_t count);
 /* The largest of values; of what bars stand on, after the last of them. */
 double chart_most(const chart *c, const double *values);
 void chart_base_clear(chart *c);

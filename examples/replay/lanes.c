@@ -61,13 +61,13 @@ static void draw_parts(chart *c, const part *parts, size_t count, double height,
 static double asked(const chart *c, const chart_column *column,
                     unsigned which) {
   (void)which;
-  return chart_rate(c, column->counts.asked);
+  return chart_rate(c, column, column->counts.asked);
 }
 
 static double answered(const chart *c, const chart_column *column,
                        unsigned which) {
   (void)which;
-  return chart_rate(c, column->counts.outcomes[TIMELINE_APP]);
+  return chart_rate(c, column, column->counts.outcomes[TIMELINE_APP]);
 }
 
 void lane_load(chart *c) {
@@ -143,17 +143,17 @@ void lane_times(chart *c) {
 static double nothing(const chart *c, const chart_column *column,
                       unsigned which) {
   (void)which;
-  return chart_rate(c, column->counts.outcomes[TIMELINE_NOTHING]);
+  return chart_rate(c, column, column->counts.outcomes[TIMELINE_NOTHING]);
 }
 
 static double app_errors(const chart *c, const chart_column *column,
                          unsigned which) {
   (void)which;
-  return chart_rate(c, column->counts.app_errors);
+  return chart_rate(c, column, column->counts.app_errors);
 }
 
 static double page(const chart *c, const chart_column *column, unsigned code) {
-  return chart_rate(c, column->counts.codes[code]);
+  return chart_rate(c, column, column->counts.codes[code]);
 }
 
 static uint32_t other_pages(const chart *c, const timeline_counts *counts) {
@@ -167,7 +167,7 @@ static uint32_t other_pages(const chart *c, const timeline_counts *counts) {
 static double other(const chart *c, const chart_column *column,
                     unsigned which) {
   (void)which;
-  return chart_rate(c, other_pages(c, &column->counts));
+  return chart_rate(c, column, other_pages(c, &column->counts));
 }
 
 /* As short as a key has to be; balancer(1) has the whole. */
@@ -219,7 +219,7 @@ void lane_errors(chart *c) {
 static double foreign(const chart *c, const chart_column *column,
                       unsigned which) {
   (void)which;
-  return chart_rate(c, column->counts.foreign);
+  return chart_rate(c, column, column->counts.foreign);
 }
 
 void lane_foreign(chart *c) {
@@ -279,7 +279,7 @@ void lane_drones(chart *c) {
 }
 
 static double api(const chart *c, const chart_column *column, unsigned answer) {
-  return chart_rate(c, column->counts.apis[answer]);
+  return chart_rate(c, column, column->counts.apis[answer]);
 }
 
 void lane_callers(chart *c) {

@@ -1,4 +1,4 @@
-/* The lane of what was wrong on purpose: faults as bands, words at their time.
+/* The lane of faults as bands, made on purpose, and words at their time.
    What would lie over another goes into the next row. See chart.h. */
 #include "replay/chart.h"
 
@@ -100,7 +100,7 @@ void lane_faults(chart *c) {
   size_t lost = c->data->lost_bands + c->data->lost_marks;
   char words[64];
 
-  chart_lane(c, "What was wrong, on purpose");
+  chart_lane(c, "Faults and events");
   c->y += 2;
   draw_faults(c, &faults);
   c->y += (double)faults.used * ROW;

@@ -95,8 +95,8 @@ static bool is_same(const timeline_seen *a, const timeline_seen *b) {
 static void end_strip(const chart *c, const strip *s, size_t column) {
   static const char *const classes[CHART_COLOURS] = {"d0", "d1", "d2", "d3",
                                                      "d4", "d5", "d6", "d7"};
-  double left = chart_x(c, (int64_t)s->since * c->column_ms);
-  double right = chart_x(c, (int64_t)column * c->column_ms);
+  double left = chart_column_x(c, s->since);
+  double right = chart_column_x(c, column);
   bool gap = s->seen->digest[0] == '\0';
 
   if (s->seen->known && right > left)
@@ -107,11 +107,11 @@ static void end_strip(const chart *c, const strip *s, size_t column) {
 
 /* The last slice of a column counts. */
 static const timeline_slice *slice_of(const chart *c, size_t column) {
-  size_t slice = (column + 1) * c->slices - 1;
+  size_t end = (column + 1) * c->slices;
 
-  return &c->data
-              ->slices[slice < c->data->slice_count ? slice
-                                                    : c->data->slice_count - 1];
+  if (column + 1 == c->count || end > c->data->slice_count)
+    end = c->data->slice_count;
+  return &c->data->slices[end - 1];
 }
 
 static const timeline_seen *seen_by(const timeline_slice *s, unsigned row) {

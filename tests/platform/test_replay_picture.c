@@ -376,7 +376,7 @@ END_TEST
 
 START_TEST(test_picture_of_a_run_of_which_nothing_is_known) {
   see_one(make(500, 5), "nothing at all", "");
-  expect_text("What was wrong, on purpose\n");
+  expect_text("Faults and events\n");
   expect_text(" nothing\n");
   expect_text("0 visits: 0 saw their site");
   expect_text("all were never known at once\n");
