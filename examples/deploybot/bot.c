@@ -229,7 +229,7 @@ static void one(bot *b) {
 }
 
 static void send_mails(bot *b) {
-  if (post_due(&b->post, &b->state.outbox, wall_ms(), b->halt))
+  while (post_due(&b->post, &b->state.outbox, wall_ms(), b->halt))
     save(b);
 }
 

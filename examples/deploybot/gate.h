@@ -34,6 +34,9 @@ int gate_freeze(const freeze *f, int64_t now_ms, text *out);
 int gate_history(const history *h, int64_t max_age_ms, int64_t now_ms,
                  text *out);
 
+/* The first of two statuses that is not GATE_OPEN. */
+int gate_first(int a, int b);
+
 typedef struct gate_config {
   const char *couch, *apps, *state;
   int64_t max_age_ms;

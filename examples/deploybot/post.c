@@ -96,35 +96,34 @@ static void give_up(const post_config *config, outbox *o, size_t at) {
   outbox_remove(o, at);
 }
 
-bool post_due(const post_config *config, outbox *o, int64_t now_ms, halt *h) {
-  bool changed = false;
+/* true: it is another now, or gone. */
+static bool try_due(const post_config *config, outbox *o, size_t at,
+                    int64_t now_ms, halt *h) {
+  mail *m = &o->mails[at];
 
+  if (now_ms - m->at_ms > GIVE_UP_MS) {
+    give_up(config, o, at);
+    return true;
+  }
+  if (m->next_ms - now_ms > LATER_MOST_MS * NEVER_FACTOR)
+    m->next_ms = now_ms; /* the clock was set back */
+  if (m->next_ms > now_ms)
+    return false;
+  if (send_mail(config, o, at, h))
+    outbox_remove(o, at);
+  else if (!halt_is_set(h)) /* cut short, it is tried first when we are back */
+    m->next_ms = wall_ms() + pause_of(config, m);
+  return true;
+}
+
+bool post_due(const post_config *config, outbox *o, int64_t now_ms, halt *h) {
   if (config->smtp == NULL && config->mailbox == NULL)
     return false;
-  for (size_t i = 0; i < o->count && !halt_is_set(h);) {
-    mail *m = &o->mails[i];
-
-    if (now_ms - m->at_ms > GIVE_UP_MS) {
-      give_up(config, o, i);
-      changed = true;
-      continue;
-    }
-    if (m->next_ms > now_ms &&
-        m->next_ms - now_ms > LATER_MOST_MS * NEVER_FACTOR)
-      m->next_ms = now_ms; /* the clock was set back */
-    if (m->next_ms <= now_ms) {
-      changed = true;
-      if (send_mail(config, o, i, h)) {
-        outbox_remove(o, i);
-        continue;
-      }
-      if (halt_is_set(h))
-        break; /* cut short: tried again at once after a restart */
-      m->next_ms = wall_ms() + pause_of(config, m);
-    }
-    if (!m->refused)
-      break; /* the server is waited for; the order is kept */
-    i++;
+  for (size_t i = 0; i < o->count && !halt_is_set(h); i++) {
+    if (try_due(config, o, i, now_ms, h))
+      return true;
+    if (!o->mails[i].refused)
+      return false; /* the server is waited for; the order is kept */
   }
-  return changed;
+  return false;
 }

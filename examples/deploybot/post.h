@@ -28,7 +28,8 @@ enum post_said {
   POST_NEVER  /* 5xx: not like this */
 };
 
-/* Tries those that are due; true: the outbox is another now. */
+/* Tries the first that is due. true: the outbox is another now, to be saved
+   before the next one is tried. */
 bool post_due(const post_config *config, outbox *o, int64_t now_ms, halt *h);
 
 /* ---- one mail to one receiver: post_smtp.c, post_file.c ---- */
