@@ -114,14 +114,18 @@ async function openDatabase(world) {
   world.database = database;
 }
 
-function follow(world) {
-  const { database, processes } = world;
+async function follow(world) {
+  const { database, processes, until } = world;
+  // The way to a database of this machine is through no proxy.
+  const env = database.own ? { no_proxy: '127.0.0.1' } : {};
+  if (database.password) env.CHANGEFEED_PASSWORD = database.password;
   const follower = new Follower(processes, options.command,
-    `${database.bareUrl}/${database.apps}`, database.password);
+    `${database.bareUrl}/${database.apps}`, env);
   follower.on('event', showEvent);
   follower.on('over', (why) => giveUp(new Error(why)));
   follower.start();
   world.follower = follower;
+  await until('changefeed cannot follow', () => follower.state === 'live');
 }
 
 function summary(world) {

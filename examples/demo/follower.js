@@ -14,12 +14,13 @@ const RETRY_MS = 4000; // nobody wants to wait a minute for the next attempt
 /** Emits "row" { seq, id, rev, deleted }, "event" (a line of --events) and
  *  "over" (a sentence) when it ends unasked. */
 class Follower extends EventEmitter {
-  constructor(processes, command, url, password) {
+  /** `env`: variables besides this process's. */
+  constructor(processes, command, url, env) {
     super();
     this.processes = processes;
     this.command = command;
     this.url = url;
-    this.password = password;
+    this.env = env;
     this.files = {
       rows: fs.createWriteStream(path.join(processes.dir, 'rows.tsv')),
       events: fs.createWriteStream(path.join(processes.dir, 'events.jsonl')),
@@ -30,11 +31,10 @@ class Follower extends EventEmitter {
   }
 
   start() {
-    const env = { ...process.env };
-    if (this.password) env.CHANGEFEED_PASSWORD = this.password;
     this.child = this.processes.start('changefeed', this.command,
       ['--format=tsv', '--events', '--stats', `--retry_max_ms=${RETRY_MS}`,
-        this.url], { stdio: ['ignore', 'pipe', 'pipe'], env });
+        this.url], { stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.env } });
     this.gone = this.child.gone;
     this.read = Promise.all([
       this.lines(this.child.stdout, this.files.rows, (line) => this.row(line)),

@@ -14,6 +14,9 @@ const REAP_S = 10; // a drone that is silent for half of it is given up
 const STALE_S = 8; // a provisioner's tick comes each 5 s
 const SITE = 'site.js';
 
+/** A word of the shell's. */
+const quoted = (word) => `'${word.replace(/'/g, `'\\''`)}'`;
+
 class Platform {
   /** `programs` is their directory; `onDeath` is told a sentence. */
   constructor(processes, programs, database, { until, onDeath }) {
@@ -64,7 +67,7 @@ class Platform {
 
   /** The command line of an app. */
   get command() {
-    return `exec '${process.execPath}' '${this.file(SITE)}'`;
+    return `exec ${quoted(process.execPath)} ${quoted(this.file(SITE))}`;
   }
 
   init() {

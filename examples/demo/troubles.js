@@ -1,6 +1,8 @@
 'use strict';
 // The chapters in which something dies: a drone, the database, a balancer.
 
+const fs = require('fs');
+
 const { pagesText, processOf } = require('./visitors');
 const { chapter, many, must, seconds, tell } = require('./tell');
 const { beganOf } = require('./child');
@@ -30,7 +32,7 @@ async function droneDies(world) {
   const drone = processes.drones().find((one) => one.addr === addr);
   must(drone !== undefined, `there is no process of the drone ${addr}`);
   const site = await onlyProcess(world);
-  const mark = visitors.mark();
+  const mark = await visitors.mark();
   const killedMs = Date.now();
   process.kill(drone.pid, 'SIGKILL');
   await until(`the app outlived its drone ${addr}`,
@@ -70,7 +72,7 @@ async function databaseDies(world) {
   chapter('The database is killed by SIGKILL');
   const routes = (await platform.status('b1')).routes;
   const retries = follower.retries;
-  const mark = visitors.mark();
+  const mark = await visitors.mark();
   const killedMs = Date.now();
   await database.kill();
   const stop = platform.api.call('POST', '/apps/mail/stop');
@@ -101,10 +103,21 @@ async function databaseDies(world) {
   must(Object.keys(pages).length === 0, 'visitors have noticed the death');
 }
 
+/** Whether a balancer's snapshot has what is served: a route has its claim's
+ *  bytes in it. What it lacks would be an error page for a moment. */
+async function isSaved({ platform }, name) {
+  const saved = fs.readFileSync(platform.file(`${name}.routes`));
+  const apps = await Promise.all(STARTED.map(
+    (app) => platform.api.ask('GET', `/apps/${app}`)));
+  return apps.every(({ route }) =>
+    saved.includes(Buffer.from(route.to[0].claim, 'hex')));
+}
+
 async function balancerDies(world) {
   const { platform, visitors, until } = world;
   chapter('The balancer b2 is killed by SIGKILL');
-  const mark = visitors.mark();
+  await until('b2 has not saved its routes', () => isSaved(world, 'b2'));
+  const mark = await visitors.mark();
   await platform.kill(platform.balancers.get('b2').child);
   let lines = await run(world, 0, 'start', APP);
   must(/ balancers 1\/2/.test(lines.join(' ')) && /b2/.test(lines.join(' ')),

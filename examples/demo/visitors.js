@@ -19,7 +19,8 @@ class Visitors {
     this.nonce = nonce;
     this.agent = new http.Agent({ keepAlive: true, maxSockets: AT_ONCE });
     this.apps = [];
-    this.turn = this.waiting = 0;
+    this.turn = 0;
+    this.waiting = new Set(); // visits that are under way
     this.process = new Map(); // app: the process that answered last
     this.counts = { answers: 0, own: 0, others: 0, lost: 0, elsewhere: 0,
       late: 0, pages: {} };
@@ -38,7 +39,7 @@ class Visitors {
   }
 
   next() {
-    if (this.waiting >= AT_ONCE) {
+    if (this.waiting.size >= AT_ONCE) {
       this.counts.late++;
       return;
     }
@@ -47,9 +48,10 @@ class Visitors {
     // Each app through each balancer, whatever their numbers.
     const first = Math.floor(this.turn / this.apps.length) % names.length;
     this.turn++;
-    this.waiting++;
-    this.visit(app, [...names.slice(first), ...names.slice(0, first)])
-      .finally(() => { this.waiting--; });
+    const visit =
+      this.visit(app, [...names.slice(first), ...names.slice(0, first)]);
+    this.waiting.add(visit);
+    visit.then(() => this.waiting.delete(visit));
   }
 
   async visit(app, names) {
@@ -90,8 +92,10 @@ class Visitors {
     }
   }
 
-  /** What was counted up to now, to be handed to `since`. */
-  mark() {
+  /** What was counted up to now, to be handed to `since`; whoever came before
+   *  has his answer by then. */
+  async mark() {
+    await Promise.all(this.waiting);
     return { counts: { ...this.counts, pages: { ...this.counts.pages } },
       perApp: new Map([...this.perApp].map(([app, { own, pages }]) =>
         [app, { own, pages: { ...pages } }])) };
@@ -114,8 +118,7 @@ class Visitors {
   /** Resolves when the last has his answer. */
   async stop() {
     clearInterval(this.timer);
-    while (this.waiting > 0)
-      await new Promise((done) => { setTimeout(done, 20); });
+    await Promise.all(this.waiting);
     this.agent.destroy();
   }
 }

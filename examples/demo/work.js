@@ -95,7 +95,7 @@ async function tooFewDrones(world) {
   const { platform, visitors } = world;
   chapter('More apps than drones: who has none waits, and is not told success');
   await create(world, MORE);
-  const mark = visitors.mark();
+  const mark = await visitors.mark();
   const waiting = MORE.map((app) => platform.apps('start', app));
   for (const app of MORE) await everywhere(world, app,
     `${app} waits for a drone`, says('E05'));
@@ -147,7 +147,7 @@ async function spamBurst(world) {
   chapter(`${SCRIPTS} scripts repeat "start" without a pause, half of them ` +
           'with "force"');
   const before = await written(world, apps);
-  const mark = visitors.mark();
+  const mark = await visitors.mark();
   const seen = await platform.spam(SCRIPTS, SPAM_MS, apps);
   await until('not all apps are live again', async () => {
     const all = await Promise.all(apps.map(
