@@ -67,7 +67,7 @@ typedef struct traffic_result {
   int target;          /* index in config.targets, or -1 */
   unsigned generation; /* of the target when it was begun, */
   unsigned ended_in;   /* and at the end: another if it was marked meanwhile */
-  const char *source;  /* address that it came from; "" if not connected */
+  const char *source;  /* IPv4 address that it came from, or "" */
   int64_t intended_us; /* CLOCK_MONOTONIC, as the others */
   int64_t begun_us;    /* 0: not begun */
   int64_t first_byte_us; /* of the answer; 0: none came */

@@ -33,6 +33,8 @@ unsigned traffic_weighted(traffic_dice *d, const unsigned *weights,
 
   for (unsigned k = 0; k < count; k++)
     sum += weights[k];
+  if (sum == 0)
+    return 0;
   for (at = traffic_roll(d) % sum; at >= weights[i]; i++)
     at -= weights[i];
   return i;

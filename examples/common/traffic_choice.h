@@ -16,7 +16,7 @@ uint64_t traffic_roll(traffic_dice *d);
 uint32_t traffic_below(traffic_dice *d, uint32_t n);
 /* Between two arrivals of a Poisson process of so many a second. */
 int64_t traffic_gap_us(traffic_dice *d, double rate);
-/* An index, by weight; their sum is not 0. */
+/* An index, by weight; 0 when they are all 0. */
 unsigned traffic_weighted(traffic_dice *d, const unsigned *weights,
                           unsigned count);
 

@@ -154,7 +154,7 @@ static socklen_t size_of(const http_address *address) {
 static bool begin_connect(traffic_link *l, const traffic_place *place,
                           bool slow, traffic_dice *d) {
   const http_address *to = &place->address;
-  struct sockaddr_in own;
+  struct sockaddr_in own = {0};
   socklen_t size = sizeof own;
   int on = 1, small = SMALL_WINDOW;
 

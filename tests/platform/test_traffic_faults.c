@@ -124,6 +124,48 @@ START_TEST(test_latency_counts_from_when_a_visit_was_due) {
 }
 END_TEST
 
+/* The generator itself is held up, as by a machine that has no time for it. */
+static void results_slowly(void *ctx, const traffic_result *r) {
+  spell held = {.end_us = traffic_now_us() + 300000};
+
+  results_add(ctx, r);
+  if (r->number == 20)
+    ck_assert(cft_until(is_past, &held, PATIENCE_MS));
+}
+
+START_TEST(test_a_visit_that_is_begun_late_was_due_in_time) {
+  enum { VISITS = 150 };
+  world w;
+  traffic_config c = world_open(&w, on_stops);
+  int64_t first = INT64_MAX, last = 0, latest = 0;
+  char error[256] = "";
+  traffic *t;
+
+  results_init(&w.all);
+  c.total_most = VISITS;
+  c.on_result = results_slowly;
+  c.ctx = &w.all;
+  t = traffic_open(&c, error, sizeof error);
+  ck_assert_msg(t != NULL, "%s", error);
+  await_over(t, VISITS);
+  (void)traffic_finish(t, &w.all);
+  for (size_t i = 0; i < VISITS; i++) {
+    const traffic_result *r = &w.all.all[i]->r;
+    int64_t late = r->begun_us - r->intended_us;
+
+    first = r->intended_us < first ? r->intended_us : first;
+    last = r->intended_us > last ? r->intended_us : last;
+    latest = late > latest ? late : latest;
+  }
+  /* 200 a second: in 300 ms some 60 became due, the first of them at once; and
+     all 150 were due within less than a second, whatever held it up. */
+  ck_assert_int_gt(latest, 150000);
+  ck_assert_int_gt(last - first, 400000);
+  ck_assert_int_lt(last - first, 1200000);
+  world_close(&w);
+}
+END_TEST
+
 /* ---- limits ---- */
 
 static void on_silence(cft_conn *conn, void *user) {
@@ -475,6 +517,7 @@ int main(void) {
   TCase *c = tcase_create("faults");
 
   tcase_add_test(c, test_latency_counts_from_when_a_visit_was_due);
+  tcase_add_test(c, test_a_visit_that_is_begun_late_was_due_in_time);
   tcase_add_test(c, test_what_cannot_be_begun_is_told_and_what_hangs_is_late);
   tcase_add_test(c, test_pairs_are_told_as_two_also_when_they_cannot_be_begun);
   tcase_add_test(c, test_it_ends_within_its_time_and_tells_what_was_under_way);

@@ -60,7 +60,7 @@ static int listener(void) {
 /* Where PORT is 0: the one that the kernel chose. */
 static void tell_port(int fd) {
   const char *port = getenv("PORT");
-  struct sockaddr_in at;
+  struct sockaddr_in at = {0};
   socklen_t size = sizeof at;
   if (!port || strcmp(port, "0") != 0 ||
       getsockname(fd, (struct sockaddr *)&at, &size) != 0)
