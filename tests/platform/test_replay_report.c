@@ -323,6 +323,31 @@ static void check_run(const json_t *run) {
   check_series(json_object_get(run, "series"));
 }
 
+/* replay(1) names each member of a run. */
+START_TEST(test_report_members_are_in_the_manual) {
+  static char page[1 << 16];
+  char path[1024];
+  const char *key;
+  json_t *run, *value;
+  FILE *file;
+
+  ck_assert_ptr_nonnull(getenv("CFT_SOURCE_DIR"));
+  (void)snprintf(path, sizeof path, "%s/docs/man/replay.1",
+                 getenv("CFT_SOURCE_DIR"));
+  file = fopen(path, "re");
+  ck_assert_ptr_nonnull(file);
+  ck_assert_uint_gt(fread(page, 1, sizeof page - 1, file), 1000);
+  (void)fclose(file);
+  begin(NULL);
+  fill();
+  run = report_json(report);
+  json_object_foreach(run, key, value) ck_assert_msg(
+      strstr(strstr(page, "The JSON"), key) != NULL, "replay(1) lacks %s", key);
+  json_decref(run);
+  end();
+}
+END_TEST
+
 START_TEST(test_report_json) {
   json_t *run;
 
@@ -525,6 +550,7 @@ int main(void) {
   tcase_add_test(t, test_report_table);
   tcase_add_test(t, test_report_table_lines_are_cut_whatever_is_told);
   tcase_add_test(t, test_report_json);
+  tcase_add_test(t, test_report_members_are_in_the_manual);
   tcase_add_test(t, test_report_has_bounds_and_counts_what_is_beyond);
   tcase_add_test(t, test_report_a_step_keeps_so_many_sentences);
   tcase_add_test(t, test_report_files);

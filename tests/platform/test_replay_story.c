@@ -57,10 +57,10 @@ START_TEST(test_story_as_text) {
               3);
   story_event(s, 2100, STORY_SAID, "The pool is empty.");
   story_event(s, 2100, STORY_SAID, "Somebody asks again.");
-  visits(s, 37, 2999, "shop-12", "blog-4", "b2");
+  visits(s, 1, 4000, "shop-1", "shop-2", "b1");
   visits(s, 1, 2000, "shop-12", "blog-9", "b1");
   visits(s, 1, 2000, "shop-12", "blog-9", "b3");
-  visits(s, 1, 4000, "shop-1", "shop-2", "b1");
+  visits(s, 37, 2999, "shop-12", "blog-4", "b2");
   ck_assert_str_eq(
       written(s, NULL, STORY_TEXT),
       "That <Friday>\n\n"
