@@ -19,7 +19,7 @@ static const config_option table[] = {
     {"small", CONFIG_FLAG, NULL, 0, 0, NULL,
      "16 apps, 24 drones, 60 requests a second, shorter steps"},
     {"apps", CONFIG_NUMBER, "0", 0, VISIT_APPS_MOST, "N",
-     "apps, 4 at least; 0: 200"},
+     "apps, 8 at least; 0: 200"},
     {"drones", CONFIG_NUMBER, "0", 0, 360, "N",
      "drones, more than apps; 0: 240"},
     {"rate", CONFIG_NUMBER, "0", 0, 5000, "N",
@@ -139,8 +139,8 @@ static bool read_sizes(replay_options *o, const config *c) {
   o->rate = (unsigned)config_number(c, "rate");
   plan p;
   plan_usual(&p, o);
-  if (p.apps < 4)
-    return refuse("--apps: 4 at least are needed, not",
+  if (p.apps < MOVED + 3)
+    return refuse("--apps: 8 at least are needed, not",
                   config_string(c, "apps"));
   return p.drones >= p.apps + 2 ||
          refuse("--drones: there must be two more than apps",

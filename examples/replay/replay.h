@@ -127,6 +127,8 @@ typedef struct replay {
   unsigned ran; /* steps, as bits */
   flat *flat;
   atomic_uint free_drones, bound_drones, queued;
+  json_t *failing; /* the operation of a deploy that fails, begun in step 2 */
+  int64_t failing_ms;
   unsigned extra; /* apps that are started when there are too few drones */
   int64_t quiet_ms[2][QUIET]; /* alone, and among scripts */
   unsigned quiet_count[2];
@@ -207,6 +209,8 @@ void step_bot(replay *r, int64_t ms);
 /* What they have in common. */
 void users_begin(replay *r);
 void users_end(replay *r);
+/* Waits until the deploy of step 2 has failed, and mends it. */
+void end_failing(replay *r);
 /* Everybody's last wish, and until that is so: false, and I10 is broken. */
 bool all_settled(replay *r);
 /* ... and balancers say that they have it all. */

@@ -26,11 +26,11 @@ processes() { pgrep -f "$work/" | wc -l; }
 none_left() { [ "$(processes)" -eq 0 ]; }
 has_begun() { grep -q ' 0 calm' interrupted; }
 
-"$replay" --small --apps 4 --drones 6 --steps 0,9 --seed 1 \
+"$replay" --small --apps 8 --drones 10 --steps 0,9 --seed 1 \
   --couchsim "$CFT_COUCHSIM" --out none >interrupted 2>&1 &
 pid=$!
 wait_until has_begun
-[ "$(processes)" -gt 6 ] || fail "programs run: $(processes)"
+[ "$(processes)" -gt 10 ] || fail "programs run: $(processes)"
 kill -INT $pid
 wait $pid
 expect 'interrupted: status' 130 $?

@@ -32,7 +32,7 @@ refused 'seeds' --seeds 0
 refused '--steps takes numbers from 0 to 10 with commas, not: "11"' --steps 11
 refused '--steps takes numbers' --steps 1,,2
 refused '--steps takes numbers' --steps calm
-refused '--apps: 4 at least are needed' --apps 3
+refused '--apps: 8 at least are needed' --apps 7
 refused '--drones: there must be two more than apps' --apps 20 --drones 21
 refused 'apps' --apps 257
 refused 'there is no naive way: "none"' --naive none

@@ -81,7 +81,7 @@ static int64_t changed_ms(visit *v) {
 void digests_judge(visit *v, const char *when) {
   rest *couch = couch_looker(&v->k);
   int64_t give_up = now_ms() + LONGEST_MS;
-  char why[300] = "the database is never quiet";
+  char why[400] = "the database is never quiet";
   int same = -1;
   while (now_ms() < give_up) {
     bool is_due = now_ms() >= changed_ms(v) + QUIET_MS;

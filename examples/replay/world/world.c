@@ -187,6 +187,9 @@ size_t couch_login(const run *r, const char *argv[], size_t n) {
 bool prov_start(run *r, unsigned i, const char *failpoint) {
   prov *p = &r->provs[i];
   char program[PATH_LEN + 32], ports[PATH_LEN], id[16], listen[80];
+  char start[16];
+  (void)snprintf(start, sizeof start, "%us",
+                 r->o->start_s ? r->o->start_s : 20);
   bool hooked = !r->o->plain || r->o->naive || failpoint;
   (void)snprintf(program, sizeof program, "%s/provisioner%s", r->o->platform,
                  hooked ? "_hooked" : "");
@@ -219,7 +222,7 @@ bool prov_start(run *r, unsigned i, const char *failpoint) {
                           "--driver",
                           "none",
                           "--start-time",
-                          "20s",
+                          start,
                           "--bind-time",
                           "3s",
                           "--reap-time",

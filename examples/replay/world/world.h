@@ -64,6 +64,7 @@ typedef struct options {
   unsigned reserved; /* so many of the apps, the first, no user asks for, */
   unsigned idle;     /* and so many, the last, nobody starts */
   unsigned pause;    /* ms between a user's calls at most; 0: by their number */
+  unsigned start_s;  /* that an app may take to answer; 0: 20 */
   unsigned look_ms;  /* between two looks at the same agent; 0: about 20 */
   bool operated;     /* provisioners with the limits they have by default */
   bool plain;        /* programs without hooks, where none is needed */
