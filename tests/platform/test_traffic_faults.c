@@ -407,6 +407,111 @@ START_TEST(test_who_takes_no_connection_is_told_as_that) {
 }
 END_TEST
 
+/* ---- how it is sent ---- */
+
+typedef struct seen {
+  size_t reads, len;
+  bool whole, ended;
+  char data[4096];
+} seen;
+
+/* Reads until the request is whole and, if that is waited for, its end. */
+static bool read_all(cft_conn *conn, seen *s, bool to_end) {
+  size_t got;
+
+  while (!s->whole || (to_end && !s->ended)) {
+    if (!cft_conn_read(conn, s->data + s->len, sizeof s->data - 1 - s->len,
+                       &got))
+      return false;
+    s->ended = got == 0;
+    if (s->ended && !s->whole)
+      return false;
+    s->reads += got != 0;
+    s->len += got;
+    s->data[s->len] = '\0';
+    s->whole = strstr(s->data, "\r\n\r\n") != NULL;
+  }
+  return true;
+}
+
+/* Answers how many reads it took, behind the end of what is sent. */
+static void on_counts(cft_conn *conn, void *user) {
+  world *w = user;
+  seen s = {.reads = 0};
+  char body[32];
+
+  if (!read_all(conn, &s, atomic_load(&w->step) != 0))
+    return;
+  (void)snprintf(body, sizeof body, "%08zu", s.reads);
+  (void)cft_conn_sendf(conn,
+                       "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n"
+                       "Connection: close\r\n\r\n%s",
+                       body);
+}
+
+/* Of visits of that kind, the reads that all of them took. */
+static size_t reads_of(enum traffic_kind kind, bool to_end) {
+  enum { VISITS = 10 };
+  world w;
+  traffic_config c = world_open(&w, on_counts);
+  size_t reads = 0;
+  traffic *t;
+
+  atomic_store(&w.step, to_end);
+  c.mix[TRAFFIC_PLAIN] = 0;
+  c.mix[kind] = 1;
+  c.slow_ms = 300;
+  c.visit_ms = PATIENCE_MS;
+  c.total_most = VISITS;
+  t = traffic_begin(c, &w.all);
+  await_over(t, VISITS);
+  (void)traffic_finish(t, &w.all);
+  for (size_t i = 0; i < VISITS; i++) {
+    const traffic_result *r = &w.all.all[i]->r;
+
+    ck_assert_msg(r->outcome == TRAFFIC_ANSWERED, "%s", said_of(r));
+    reads += strtoul(r->body, NULL, 10);
+  }
+  world_close(&w);
+  return reads;
+}
+
+START_TEST(test_slow_ones_come_in_pieces_and_half_closed_ones_end) {
+  ck_assert_uint_eq(reads_of(TRAFFIC_LAST, false), 10);
+  ck_assert_uint_eq(reads_of(TRAFFIC_HALF_CLOSE, true), 10);
+  ck_assert_uint_gt(reads_of(TRAFFIC_SLOW, false), 20);
+  ck_assert_uint_gt(reads_of(TRAFFIC_BYTES, false), 100);
+}
+END_TEST
+
+/* Tells in step how many requests were ever whole. */
+static void on_watches(cft_conn *conn, void *user) {
+  world *w = user;
+  seen s = {.reads = 0};
+
+  if (read_all(conn, &s, false))
+    atomic_fetch_add(&w->step, 1);
+}
+
+START_TEST(test_a_head_that_is_broken_off_is_never_whole) {
+  world w = {.step = 0};
+  traffic_config c = world_open(&w, on_watches);
+  traffic *t;
+
+  c.mix[TRAFFIC_PLAIN] = 0;
+  c.mix[TRAFFIC_ABORT_HEAD] = 1;
+  c.total_most = 30;
+  t = traffic_begin(c, &w.all);
+  await_over(t, 30);
+  (void)traffic_finish(t, &w.all);
+  ck_assert_uint_eq(results_of(&w.all, TRAFFIC_ABORTED), 30);
+  ck_assert_uint_eq(cft_peer_accepted(w.peer), 30);
+  cft_peer_stop(w.peer);
+  ck_assert_int_eq(atomic_load(&w.step), 0);
+  world_close(&w);
+}
+END_TEST
+
 /* ---- kept connections ---- */
 
 /* One answer, then the end as soon as something else is asked for. */
@@ -527,6 +632,8 @@ int main(void) {
   tcase_add_loop_test(c, test_an_answer_that_is_wrong_is_told_as_what_it_is, 0,
                       (int)(sizeof faults / sizeof *faults));
   tcase_add_test(c, test_who_takes_no_connection_is_told_as_that);
+  tcase_add_test(c, test_slow_ones_come_in_pieces_and_half_closed_ones_end);
+  tcase_add_test(c, test_a_head_that_is_broken_off_is_never_whole);
   tcase_add_test(c,
                  test_a_kept_connection_that_is_closed_costs_nobody_his_answer);
   tcase_add_test(c, test_bytes_that_nobody_asked_for_are_counted);
