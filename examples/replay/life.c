@@ -221,8 +221,8 @@ void replay_steps(replay *r) {
       continue;
     }
     r->ran |= 1U << i;
-    (void)printf("%6.1f s  %2d %s\n", (double)replay_now(r) / 1000, i, s->name);
-    (void)fflush(stdout);
+    (void)fprintf(stderr, "%6.1f s  %2d %s\n", (double)replay_now(r) / 1000, i,
+                  s->name);
     report_step(r->report, i, s->name);
     story_event(r->s, replay_now(r), STORY_SAID, "Step %d: %s.", i, s->name);
     s->run(r, r->p->is_small ? s->small_ms : s->full_ms);

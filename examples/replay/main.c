@@ -52,10 +52,9 @@ replay *replay_run(const replay_options *o, const plan *p, uint64_t seed,
   if (!r)
     exit(EXIT_NO_WORLD);
   signals_set(r);
-  (void)printf("replay of %s, seed %llu: %u apps, %u drones, %u requests/s\n",
-               p->title, (unsigned long long)seed, p->apps, p->drones,
-               p->visitors);
-  (void)fflush(stdout);
+  (void)fprintf(
+      stderr, "replay of %s, seed %llu: %u apps, %u drones, %u requests/s\n",
+      p->title, (unsigned long long)seed, p->apps, p->drones, p->visitors);
   if (!replay_begin(r)) {
     balancers_end(r->v);
     world_close(&r->v->k);
