@@ -13,7 +13,7 @@ const char *canary_result_name(enum canary_result result) {
 
 finding *report_add(canary_report *r, const char *step, const char *where,
                     bool misroute) {
-  size_t at = r->count;
+  size_t at = misroute ? 0 : r->count;
   finding *f;
 
   if (misroute)
@@ -21,7 +21,7 @@ finding *report_add(canary_report *r, const char *step, const char *where,
   else if (r->result == CANARY_OK)
     r->result = CANARY_FAILED;
   /* Misroutes come first, and push out what is less. */
-  for (at = misroute ? 0 : r->count; at < r->count && r->findings[at].misroute;)
+  while (at < r->count && r->findings[at].misroute)
     at++;
   if (r->count == FINDINGS_MOST) {
     r->more++;

@@ -81,7 +81,7 @@ static bool listen_for(program *p, char *error, size_t size) {
   if (p->server == NULL)
     return false;
   (void)snprintf(line, sizeof line, "%s\n", http_server_address(p->server));
-  return program_port_file(p->o->config, line, error, size);
+  return program_ready(p->o->config, line, error, size);
 }
 
 /* ---- the thread ---- */

@@ -3,6 +3,7 @@
 # mail servers that are away, refuse it, or are not who they should be; what a
 # reader shows of them.
 # ctest: LABEL threads
+# shellcheck disable=SC2119,SC2317
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export LC_ALL=C

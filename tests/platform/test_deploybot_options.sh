@@ -2,6 +2,7 @@
 # What deploybot is told: wrong words are named, deploybot(1) has every option of
 # --help and no other, with the same defaults, and every metric; the canary's
 # app says its word.
+# shellcheck disable=SC2119,SC2317
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export LC_ALL=C
