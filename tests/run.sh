@@ -47,7 +47,7 @@ packages=(
   bash cmark-gfm curl mandoc openssl procps python3 stunnel4 valgrind
   abigail-tools dpkg-dev fakeroot file musl-tools
   libuv1-dev libevent-dev libglib2.0-dev libsystemd-dev libsqlite3-dev
-  chromium haproxy libhttp-parser-dev systemd
+  chromium haproxy libhttp-parser-dev nftables systemd
 )
 # For the paths of the scanner that are not this processor's, a machine that
 # counts bytes from the other end, and one of 32 bits.

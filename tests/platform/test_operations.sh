@@ -3,6 +3,8 @@
 # configurations of examples/haproxy, one of which is what the balancer prints; each
 # metric that the pages and the alerts name is one that a program shows, each option
 # and command is there, each file, and the firewall's rules are understood.
+# ctest: TIMEOUT 170
+# ctest: COST 8
 # shellcheck disable=SC2016 # back quotes are markdown
 # shellcheck disable=SC2317 # the trap calls it
 set -u

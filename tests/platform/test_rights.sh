@@ -3,6 +3,7 @@
 # programs work with them, an app becomes live, and nobody writes what is not his.
 # ctest: LABEL couch
 # ctest: TIMEOUT 170
+# ctest: COST 10
 # shellcheck disable=SC2016,SC2154,SC2317
 set -u
 # shellcheck source=tests/platform/support/provisioner.sh
