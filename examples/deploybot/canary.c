@@ -81,9 +81,9 @@ static bool all_steps(canary *c) {
          step(c, "read the app") && shown(c, word_of(c, 1), NULL) &&
          step(c, "deploy a new version") && deploy_again(c) &&
          step(c, "stop the app") && deploy_stop(c) &&
-         step(c, "see that it is stopped") && shown(c, NULL, "E04") &&
+         step(c, "show that it is stopped") && shown(c, NULL, "E04") &&
          step(c, "destroy the app") && deploy_destroy(c) &&
-         step(c, "see that it is gone") && shown(c, NULL, "E01");
+         step(c, "show that it is gone") && shown(c, NULL, "E01");
 }
 
 /* What is no result of the platform's is not told as one; a misroute always

@@ -47,7 +47,7 @@ static void ask(asker *a, size_t at) {
   if (is_well(a, &answer, &e))
     return;
   v = visit_judge(&answer, &e);
-  f = report_add(&a->found, "ask for it while it is deployed anew",
+  f = report_add(&a->found, "serve visitors while a new version is deployed",
                  c->fronts[at].name, v == SHOWS_OTHERS);
   if (f == NULL)
     return;

@@ -5,7 +5,6 @@
 # app that is left alone, one that is left behind, one that is cut short.
 # ctest: TIMEOUT 170
 # ctest: COST 40
-# ctest: LABEL threads
 # shellcheck disable=SC2119,SC2154,SC2317
 set -u
 # shellcheck source=tests/platform/support/provisioner.sh
@@ -176,7 +175,7 @@ gate 6 'is not within the last 1 second' --max-age 1s
 node_start flaky fronts.js flaky "${bal[b2]}"
 nodes+=("$node_pid")
 once --balancer "${bal[b1]}" --balancer "$flaky" --state lone
-expect_match 'a 500 meanwhile' '1 *ask for it while it is deployed anew*a bad day*' \
+expect_match 'a 500 meanwhile' '1 *serve visitors while a new version is deployed*a bad day*' \
   "$status $(cat out)"
 
 # ---- maintenance is no failure ----

@@ -2,7 +2,6 @@
 # Mails of deploybot, where nothing works: one for an incident, over restarts and
 # mail servers that are away, refuse it, or are not who they should be; what a
 # reader shows of them.
-# ctest: LABEL threads
 # shellcheck disable=SC2119,SC2317
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
