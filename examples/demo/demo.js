@@ -159,7 +159,8 @@ async function story(world) {
   world.platform = new Platform(processes, options.programs, database,
     { until: world.until, onDeath: (why) => giveUp(new Error(why)) });
   world.follow = () => follow(world);
-  world.visitors = new Visitors(world.platform.balancers, world.nonce);
+  world.visitors = new Visitors(world.platform.balancers, world.nonce,
+    (what) => giveUp(new Error(what)));
   world.platform.writeTokens();
   world.platform.writeSite();
 
@@ -176,8 +177,9 @@ async function story(world) {
   await world.visitors.stop();
   await compareBalancers(world);
   await compareFollower(world);
-  must(world.visitors.bad.length === 0,
-    `visitors: ${world.visitors.bad.slice(0, 3).join('; ')}`);
+  const { others, lost } = world.visitors.counts;
+  must(others + lost === 0, `${others} visitors saw another site, and ` +
+    `${lost} had no answer`);
   summary(world);
   return 0;
 }

@@ -13,10 +13,12 @@ const AT_ONCE = 200;
 const SITE = /<!-- site=(\S+) nonce=(\S+) process=(\d+) -->/; // see site.js
 
 class Visitors {
-  /** `balancers` is a Map of name to { visitors: "ADDR:PORT" }. */
-  constructor(balancers, nonce) {
+  /** `balancers` is a Map of name to { visitors: "ADDR:PORT" }; `onBad` is told
+   *  what must not be, as a sentence. */
+  constructor(balancers, nonce, onBad) {
     this.balancers = balancers;
     this.nonce = nonce;
+    this.onBad = onBad;
     this.agent = new http.Agent({ keepAlive: true, maxSockets: AT_ONCE });
     this.apps = [];
     this.turn = 0;
@@ -26,7 +28,6 @@ class Visitors {
       late: 0, pages: {} };
     this.perApp = new Map(); // app: { own, pages }
     this.slowestMs = 0;
-    this.bad = []; // what must not be, in words
   }
 
   add(app) {
@@ -68,7 +69,7 @@ class Visitors {
       }
     }
     this.counts.lost++;
-    this.bad.push(`${app} was not answered: ${why}`);
+    this.onBad(`a visitor of ${app} had no answer: ${why}`);
   }
 
   judge(app, name, { status, headers, body, ms }) {
@@ -87,8 +88,8 @@ class Visitors {
       this.process.set(app, said[3]);
     } else {
       this.counts.others++;
-      this.bad.push(`${app} was asked for at ${name}, and the answer was ` +
-        `${status} ${body.slice(0, 200)}`);
+      this.onBad(`a visitor of ${app} at ${name} got ${said !== null
+        ? `a page of ${said[1]}` : body.slice(0, 200)}, status ${status}`);
     }
   }
 
