@@ -60,7 +60,7 @@ for unit in "$work"/*.service "$work"/haproxy/*.service; do
   esac
   check_options "$copy"
   verify "$copy"
-  systemd-analyze security --offline=true --threshold=30 "$copy" >"$work/security" 2>&1 ||
+  systemd-analyze security --offline=true --threshold=20 "$copy" >"$work/security" 2>&1 ||
     fail "$copy is open: $(tail -n 1 "$work/security")"
   checked=$((checked + 1))
 done
