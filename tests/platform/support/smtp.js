@@ -6,7 +6,6 @@
 // lines of its envelope: "from <A>" and "to <B>". With --tls STARTTLS is
 // offered, and with --user nobody is heard who is not that user. The file
 // DIR/answer, read for each mail, says what is refused:
-//   close          the connection, without a word
 //   rcpt A CODE    this receiver, with that code
 //   data CODE      what was sent
 'use strict';
@@ -113,10 +112,7 @@ function talk(socket, secure) {
   if (!secure) say('220 a sink');
 }
 
-const server = net.createServer((socket) => {
-  if (answers()[0] === 'close') socket.destroy();
-  else talk(socket, false);
-});
+const server = net.createServer((socket) => talk(socket, false));
 server.listen(port, '127.0.0.1', () => {
   console.log(`ready ${server.address().port}`);
 });
