@@ -82,6 +82,7 @@ void step_split(replay *r, int64_t ms) {
   for (unsigned i = 0; i < BALANCERS; i++)
     balancer_ill(&r->v->balancers[i]);
   mark(r, "the database is split");
+  r->v->in_parts = true;
   tell_couch(k, "POST", "/split",
              json_loads("{\"groups\":[[0,2,3],[1,4,5]]}", 0, NULL));
   users_begin(r);
@@ -93,4 +94,6 @@ void step_split(replay *r, int64_t ms) {
     balancer_well(&r->v->balancers[i], 5000);
   fault_end(r, band);
   (void)all_settled(r);
+  (void)all_in_step(r);
+  r->v->in_parts = false;
 }

@@ -52,7 +52,7 @@ static const naive_way ways[] = {
       .copies = 1, .calm_ms = 20000, .steps = STEP(4) | STEP(9)}},
     {"readback",
      "I2?,I3",
-     {SMALL_WORLD("readback", 20, 24, 12), .provisioners = "readback",
+     {SMALL_WORLD("readback", 20, 21, 40), .provisioners = "readback",
       .copies = 3, .calm_ms = 20000, .steps = STEP(4) | STEP(9)}},
     {"emptypool",
      "I2,I3?,I4,I10?,I12",

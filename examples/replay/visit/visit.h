@@ -123,7 +123,9 @@ typedef struct visit {
   atomic_int expected[BALANCERS][VISIT_APPS_MOST]; /* NO_ANSWER: anything */
 
   pthread_mutex_t lock; /* of what follows, but for what is atomic */
-  app_facts facts[VISIT_APPS_MOST];
+  app_facts facts[VISIT_APPS_MOST]; /* The database is in parts: who hears one
+    of them hears signs of life, and not what is written in another. */
+  atomic_bool in_parts;
   int64_t changed_ms; /* when a route was last seen to change */
   held held[BALANCERS][VISIT_APPS_MOST];
   int *latencies; /* ms */

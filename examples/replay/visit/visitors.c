@@ -8,7 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_MS = 45000, PAUSE_MS = 4, REPEAT_MS = 8000, STOPPED = 4 };
+enum {
+  ANSWER_MS = 45000,
+  PAUSE_MS = 4,
+  REPEAT_MS = 8000,
+  EACH_MS = 20,
+  STOPPED = 4
+};
 
 typedef struct answer {
   CURLcode code;
@@ -244,10 +250,10 @@ void phase_begin(visit *v, enum phase phase) {
 }
 
 void visit_all(visit *v) {
+  int64_t end = now_ms() + REPEAT_MS + v->o->apps * EACH_MS;
   for (unsigned i = 0; i < BALANCERS; i++) {
     CURL *curl = connection(&v->balancers[i]);
     for (unsigned app = 0; app < v->o->apps; app++) {
-      int64_t end = now_ms() + REPEAT_MS;
       int wanted = NO_ANSWER, got = NO_ANSWER;
       if (!is_held(v, i, app, &wanted))
         continue;

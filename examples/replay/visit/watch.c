@@ -108,7 +108,7 @@ static void look_at_status(visit *v, balancer *b, const json_t *status,
   const json_t *says = json_object_get(status, "stale");
   bool stale = says_so(v, status);
   unsigned app = 0;
-  if (!json_is_boolean(says))
+  if (!json_is_boolean(says) || v->in_parts)
     return;
   (void)pthread_mutex_lock(&v->lock);
   int64_t ms = missing_ms(v, b, now, &app);
