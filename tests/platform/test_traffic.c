@@ -12,11 +12,12 @@
 
 enum { APPS = 3 };
 
-/* A front with a host for each app, and one that nobody has. */
+/* Two fronts behind each other, as a balancer and a drone's guard are, with a
+   host for each app, and one that nobody has. */
 typedef struct world {
   nonce_app apps[APPS];
   front_route routes[APPS];
-  front *f;
+  front *inner, *f;
   char target[32];
   results all;
 } world;
@@ -25,14 +26,17 @@ static const char *const hosts[] = {"a.example", "b.example", "c.example",
                                     "nobody.example"};
 
 static void open_front(world *w) {
-  front_config config = {.routes = w->routes, .route_count = APPS};
+  front_config config = {.listen = NULL};
 
+  (void)snprintf(config.target, sizeof config.target, "127.0.0.1:%u",
+                 (unsigned)front_port(w->inner));
   w->f = front_start(&config);
   (void)snprintf(w->target, sizeof w->target, "127.0.0.1:%u",
                  (unsigned)front_port(w->f));
 }
 
 static void world_open(world *w) {
+  front_config inner = {.routes = w->routes, .route_count = APPS};
   static const char *const names[APPS] = {"a", "b", "c"};
   static const char *const nonces[APPS] = {"first", "second", "third"};
 
@@ -40,11 +44,13 @@ static void world_open(world *w) {
     nonce_app_start(&w->apps[i], names[i], nonces[i]);
     w->routes[i] = (front_route){hosts[i], w->apps[i].target};
   }
+  w->inner = front_start(&inner);
   open_front(w);
 }
 
 static void world_close(world *w) {
   front_stop(w->f);
+  front_stop(w->inner);
   for (size_t i = 0; i < APPS; i++)
     nonce_app_stop(&w->apps[i]);
   results_free(&w->all);
@@ -258,6 +264,55 @@ START_TEST(test_a_page_of_the_balancer_is_one) {
 }
 END_TEST
 
+/* ---- the app itself ---- */
+
+START_TEST(test_the_app_lets_go_of_who_says_nothing_when_it_is_full) {
+  enum { SILENT = 256 };
+  nonce_app a;
+  cft_client silent[SILENT], one;
+  uint16_t port;
+  char *body;
+
+  nonce_app_start(&a, "a", "n");
+  port = (uint16_t)strtoul(strchr(a.target, ':') + 1, NULL, 10);
+  for (size_t i = 0; i < SILENT; i++)
+    ck_assert(cft_client_connect(&silent[i], port));
+  ck_assert(cft_client_connect(&one, port));
+  body = front_ask(&one, "GET", "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  ck_assert_ptr_nonnull(body);
+  ck_assert_str_eq(body, "app=a nonce=n\n");
+  free(body);
+  ck_assert_int_le(cft_fd_count(cft_proc_pid(a.proc)), SILENT + 10);
+  cft_client_close(&one);
+  for (size_t i = 0; i < SILENT; i++)
+    cft_client_close(&silent[i]);
+  nonce_app_stop(&a);
+}
+END_TEST
+
+START_TEST(test_the_app_refuses_what_it_does_not_understand) {
+  static const char *const requests[] = {
+      "GET / HTTP/1.1\r\n\r\n", "nonsense\r\n\r\n",
+      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx"};
+  nonce_app a;
+  uint16_t port;
+
+  nonce_app_start(&a, "a", "n");
+  port = (uint16_t)strtoul(strchr(a.target, ':') + 1, NULL, 10);
+  for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+    cft_client c;
+
+    ck_assert(cft_client_connect(&c, port));
+    free(front_ask(&c, "GET", requests[i]));
+    ck_assert_msg(front_status(c.data) == 400, "%s: %s", requests[i], c.data);
+    ck_assert(front_has(c.data, "X-Nonce: app=a nonce=n"));
+    ck_assert(front_has(c.data, "Connection: close"));
+    cft_client_close(&c);
+  }
+  nonce_app_stop(&a);
+}
+END_TEST
+
 /* ---- targets ---- */
 
 static size_t visits_of(results *all, int target, unsigned generation) {
@@ -287,7 +342,7 @@ static bool is_visited(void *user) {
 
 START_TEST(test_what_is_cut_by_a_target_that_is_ended_is_told_apart) {
   world w;
-  front_config second = {.routes = w.routes, .route_count = APPS};
+  front_config second = {.listen = NULL};
   front *other;
   char address[32];
   const char *targets[2] = {w.target, address};
@@ -298,6 +353,8 @@ START_TEST(test_what_is_cut_by_a_target_that_is_ended_is_told_apart) {
   traffic *t;
 
   world_open(&w);
+  (void)snprintf(second.target, sizeof second.target, "127.0.0.1:%u",
+                 (unsigned)front_port(w.inner));
   other = front_start(&second);
   (void)snprintf(address, sizeof address, "127.0.0.1:%u",
                  (unsigned)front_port(other));
@@ -366,6 +423,8 @@ int main(void) {
   tcase_add_test(c, test_all_kinds_together_share_connections_and_harm_nobody);
   tcase_add_test(c, test_another_apps_page_is_foreign_however_it_is_asked_for);
   tcase_add_test(c, test_a_page_of_the_balancer_is_one);
+  tcase_add_test(c, test_the_app_lets_go_of_who_says_nothing_when_it_is_full);
+  tcase_add_test(c, test_the_app_refuses_what_it_does_not_understand);
   tcase_add_test(c, test_what_is_cut_by_a_target_that_is_ended_is_told_apart);
   tcase_add_test(c, test_without_a_target_nothing_is_begun);
   suite_add_tcase(s, c);

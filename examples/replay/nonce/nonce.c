@@ -71,14 +71,14 @@ static void tell_port(int fd) {
 
 static nonce_conn conns[NONCE_CONNS];
 
-/* The place for a new one; NULL: all are in use. */
+/* The place for a new one; NULL: all are in use. Who has never said anything
+ * has to go then; of the others, who proxies may be about to use one. */
 static nonce_conn *place(void) {
   nonce_conn *oldest = NULL;
   for (size_t i = 0; i < NONCE_CONNS; i++) {
     if (conns[i].fd < 0)
       return &conns[i];
-    if (nonce_conn_is_idle(&conns[i]) &&
-        conns[i].moved_ms < nonce_now_ms() - LOOK_MS &&
+    if (!conns[i].heard && conns[i].moved_ms < nonce_now_ms() - LOOK_MS &&
         (!oldest || conns[i].moved_ms < oldest->moved_ms))
       oldest = &conns[i];
   }

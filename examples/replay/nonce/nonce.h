@@ -21,7 +21,7 @@
 #include "common/http_body.h"
 
 enum {
-  NONCE_CONNS = 64,
+  NONCE_CONNS = 256,
   NONCE_OUT = 32 * 1024, /* waiting bytes beyond which nothing is read */
   NONCE_TARGET = 128,    /* of what is asked for, as much is told */
   NONCE_LINES = 100000,
@@ -36,6 +36,7 @@ typedef struct nonce_conn {
   text in, out;
   size_t scanned;
   int64_t moved_ms; /* when bytes went last */
+  bool heard;       /* something came */
   bool ended;       /* the client sends no more */
   bool closing;     /* nothing more is read, and what waits is the last */
   /* of the request */
@@ -54,7 +55,6 @@ void nonce_conn_read(nonce_conn *c);
 void nonce_conn_write(nonce_conn *c);
 bool nonce_conn_wants(const nonce_conn *c, bool *write); /* to read */
 void nonce_conn_close(nonce_conn *c);
-bool nonce_conn_is_idle(const nonce_conn *c);
 int64_t nonce_now_ms(void);
 
 /* The request is whole; puts what is answered into c->out. */

@@ -22,10 +22,6 @@ void nonce_conn_close(nonce_conn *c) {
   c->fd = -1;
 }
 
-bool nonce_conn_is_idle(const nonce_conn *c) {
-  return c->state == NONCE_HEAD && c->in.len == 0 && c->out.len == 0;
-}
-
 static void drop_front(text *t, size_t len) {
   if (len != 0 && !t->failed)
     memmove(t->data, t->data + len, t->len - len);
@@ -138,6 +134,7 @@ void nonce_conn_read(nonce_conn *c) {
     return;
   }
   c->ended = n == 0;
+  c->heard = true;
   text_add(&c->in, data, (size_t)n);
   understand(c);
 }
