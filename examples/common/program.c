@@ -77,8 +77,8 @@ static bool write_whole(const char *path, const char *beside,
   return ok && rename(beside, path) == 0;
 }
 
-bool program_port_file(const config *c, const char *lines, char *error,
-                       size_t size) {
+static bool write_port_file(const config *c, const char *lines, char *error,
+                            size_t size) {
   const char *path = config_string(c, "port-file");
   text beside = TEXT_INIT;
   bool ok;
@@ -124,7 +124,7 @@ bool program_ready(const config *c, const char *lines, char *error,
                    size_t size) {
   const char *path = getenv("NOTIFY_SOCKET");
 
-  if (!program_port_file(c, lines, error, size))
+  if (!write_port_file(c, lines, error, size))
     return false;
   if (path == NULL || path[0] == '\0' || tell_systemd(path))
     return true;

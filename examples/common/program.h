@@ -25,13 +25,10 @@ bool program_signals_open(program_signals *s, uv_loop_t *loop,
                           bool (*end)(void *ctx), void *ctx);
 void program_signals_close(program_signals *s);
 
-/* Writes lines to the file that --port-file names, where it does: whole or not
-   at all, because somebody waits for it. false with a sentence. */
-bool program_port_file(const config *c, const char *lines, char *error,
-                       size_t size);
-
-/* The program is ready: writes the file, and tells systemd, where that has
-   started us and waits to be told (Type=notify). false with a sentence. */
+/* The program is ready: writes lines to the file that --port-file names, where
+   it does, whole or not at all, because somebody waits for it; and tells
+   systemd, where that has started us and waits to be told (Type=notify). false
+   with a sentence. */
 bool program_ready(const config *c, const char *lines, char *error,
                    size_t size);
 
