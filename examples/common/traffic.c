@@ -42,6 +42,7 @@ static void on_wake(uv_async_t *wake) {
   traffic *t = wake->data;
   bool close, rerun;
 
+  traffic_due_run(t); /* what was due before the order */
   (void)pthread_mutex_lock(&t->lock);
   close = t->shared.close;
   rerun = t->shared.rerun;
