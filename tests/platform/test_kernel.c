@@ -4,6 +4,7 @@
  * ctest: COST 45 */
 /* ctest: TIMEOUT 300 */
 #include "platform/support/prov.h"
+#include "provisioner/kernel_state.h"
 #include "support/timing.h"
 #include "support/unit.h"
 
@@ -421,6 +422,28 @@ START_TEST(test_kernel_two_provisioners_share_the_work) {
 }
 END_TEST
 
+/* Somebody has a claim of before in his hands, when the drone's document says
+   another: it does not come into the route, however new its gen. */
+START_TEST(test_kernel_a_claim_that_is_not_bound_is_not_published) {
+  route_doc r;
+  drone_doc d;
+  worker late;
+
+  open_world(1);
+  store_want(&db, "blog", "started", 1);
+  store_await(&db, "blog", 1, ROUTE_LIVE, &r);
+  ck_assert(store_get_drone(&db, r.to[0].addr, &d));
+  memset(d.claim.id, 'a', CLAIM_LEN);
+  d.claim.gen = 2;
+  store_want(&db, "blog", "started", 2);
+  late = (worker){.k = prov_kernel(p1), .apps = db.apps, .locks = db.locks};
+  ck_assert_int_ne(publish_live(&late, &d), PUBLISHED);
+  store_await(&db, "blog", 2, ROUTE_LIVE, &r);
+  (void)served("blog", &r);
+  close_world();
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("kernel");
   TCase *tc = tcase_create("kernel");
@@ -442,6 +465,7 @@ int main(void) {
   tcase_add_test(tc, test_kernel_a_crash_loop_keeps_its_drone);
   tcase_add_test(tc, test_kernel_claims_that_nobody_ended_are_fenced_first);
   tcase_add_test(tc, test_kernel_two_provisioners_share_the_work);
+  tcase_add_test(tc, test_kernel_a_claim_that_is_not_bound_is_not_published);
   suite_add_tcase(suite, tc);
   return cft_run(suite);
 }
