@@ -39,3 +39,13 @@ int64_t cfi_clock_after(int64_t at, int64_t delay_ms) {
     return CFI_NEVER;
   return at + delay_ms;
 }
+
+int64_t cfi_clock_about(int64_t now, int64_t at) {
+  int64_t grain = 1024;
+
+  if (at <= now || at > CFI_NEVER - grain)
+    return at;
+  while (grain > 1 && grain > (at - now) / 64)
+    grain /= 2;
+  return (at + grain - 1) & ~(grain - 1);
+}

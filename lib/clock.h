@@ -22,5 +22,8 @@ int64_t cfi_clock_now(const cfi_clock *clock);
 int64_t cfi_clock_wall(const cfi_clock *clock);
 /* at + delay, at most CFI_NEVER. */
 int64_t cfi_clock_after(int64_t at, int64_t delay_ms);
+/* A time at or after at, later by less than a 64th of how far it is from now,
+   and less than 1024 ms: one that many have who mean nearly the same. */
+int64_t cfi_clock_about(int64_t now, int64_t at);
 
 #endif

@@ -23,16 +23,27 @@ static int64_t due_of(const cfi_seat *s) {
   return s->silence_ms < s->other_ms ? s->silence_ms : s->other_ms;
 }
 
+/* When to look at it. That a peer is silent is seen a little late, so that the
+   deadlines which ten thousand heartbeats have moved meanwhile are looked at
+   together, and not each in a round of its own. */
+static int64_t look_ms(const changefeed_loop *loop, const cfi_seat *s) {
+  int64_t silence = cfi_clock_about(loop->now_ms, s->silence_ms);
+
+  return silence < s->other_ms ? silence : s->other_ms;
+}
+
 static void set_due(cfi_member *m) {
   cfi_seat *seat = &m->loop->seats[m->seat];
   cfi_heap *heap = &m->loop->heap;
+  int64_t look;
 
   seat->silence_ms = cfi_feed_silence_ends(m->feed);
   seat->other_ms = cfi_feed_other_deadline(m->feed);
-  if (due_of(seat) == CFI_NEVER)
+  look = look_ms(m->loop, seat);
+  if (look == CFI_NEVER)
     cfi_heap_remove(heap, m->seat);
-  else if (due_of(seat) < cfi_heap_at(heap, m->seat))
-    cfi_heap_set(heap, m->seat, due_of(seat));
+  else if (look < cfi_heap_at(heap, m->seat))
+    cfi_heap_set(heap, m->seat, look);
 }
 
 void cfi_loop_beat(changefeed *feed) {
@@ -110,7 +121,7 @@ void cfi_loop_wake_due(changefeed_loop *loop) {
     const cfi_seat *seat = &loop->seats[who];
 
     if (due_of(seat) > loop->now_ms) {
-      cfi_heap_set(heap, who, due_of(seat));
+      cfi_heap_set(heap, who, look_ms(loop, seat));
       continue;
     }
     cfi_heap_remove(heap, who);

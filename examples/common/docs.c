@@ -158,6 +158,12 @@ enum docs_result docs_get(docs *d, const char *id, json_t **doc,
     return DOCS_REFUSED;
   (void)rest_call(d->rest, "GET", path, NULL, &reply);
   result = answered(&reply, answer);
+  if (result == DOCS_MISSING) {
+    const char *reason =
+        json_string_value(json_object_get(reply.body, "reason"));
+
+    answer->deleted = reason != NULL && strcmp(reason, "deleted") == 0;
+  }
   if (result == DOCS_OK || result == DOCS_ACCEPTED) {
     result = DOCS_OK;
     if (take_rev(json_object_get(reply.body, "_rev"), answer)) {

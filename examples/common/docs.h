@@ -20,6 +20,8 @@ enum docs_result {
 typedef struct docs_answer {
   char rev[96]; /* of a write that was answered 2xx */
   int status;   /* of HTTP, 0: none */
+  bool deleted; /* of docs_get with DOCS_MISSING: there was one, its tombstone
+                   is there; else the database does not know of any */
   int64_t took_ms, retry_after_ms;
   char error[256]; /* a sentence, unless DOCS_OK */
 } docs_answer;

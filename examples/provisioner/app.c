@@ -323,6 +323,20 @@ static int64_t look_stopped(look *l) {
   return look_retire(l);
 }
 
+/* No document, and no tombstone either: nobody has destroyed it, the database
+   has lost it, or is another one. Whoever empties a database, or puts back an
+   old one, has not said that apps are to end. What there is of it stays. */
+static int64_t look_stranger(look *l, const char *app) {
+  metric_add(l->w->k->m.strangers, 1);
+  if (!l->memory->stranger)
+    log_event(LOG_ERROR, "app.stranger", LS("app", app),
+              LN("drones", (int64_t)l->drone_count), LN("route", l->has_route),
+              LS("why", "The database has neither its document nor its "
+                        "tombstone; nothing of it is taken away."));
+  l->memory->stranger = true;
+  return l->w->k->app_every_ms;
+}
+
 /* Destroyed, and seen so by the database and the feed. */
 static int64_t look_gone(look *l, const char *app) {
   int64_t gen = view_gen(l->w->k->view, app);
@@ -341,6 +355,19 @@ static int64_t look_gone(look *l, const char *app) {
   if (l->drone_count == 0)
     return FORGET;
   return look_retire(l);
+}
+
+static int64_t look_missing(look *l, const char *app) {
+  if (!l->has_route && l->drone_count == 0)
+    return look_gone(l, app);
+  switch (store_find_tombstone(l->w, app)) {
+  case STORED:
+    return look_gone(l, app);
+  case STORED_MISSING:
+    return look_stranger(l, app);
+  default:
+    return SOON_MS;
+  }
 }
 
 /* ---- the look ---- */
@@ -362,10 +389,11 @@ static int64_t look_closely(look *l, const char *app) {
   if (stored == STORED_MISSING) {
     if (!view_app_is_gone(w->k->view, app) || !view_is_fresh(w->k->view))
       return STEP_MS;
-    return look_gone(l, app);
+    return look_missing(l, app);
   }
   if (stored != STORED)
     return stored == STORED_LATER ? SOON_MS : l->w->k->app_every_ms;
+  l->memory->stranger = false;
   if (l->has_route && l->route.gen > l->app.gen)
     again = STEP_MS; /* what was read of the app is older than the route */
   else

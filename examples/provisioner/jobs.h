@@ -19,6 +19,7 @@ typedef struct job_memory {
   int64_t whole_ms;          /* this start began then */
   int64_t checked_ms;        /* health was asked */
   int64_t bad_ms;            /* no answer since; 0: well */
+  bool stranger;             /* told: the database has never had it */
 } job_memory;
 
 typedef struct job {

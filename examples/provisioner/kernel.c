@@ -230,6 +230,7 @@ static void name_metrics(kernel *k, metrics *m) {
   COUNT(repairs, "Documents of drones brought to what the drone says");
   COUNT(reaped, "Claims that nobody brought to an end");
   COUNT(lost, "Routes whose drone did not have the app any more");
+  COUNT(strangers, "Looks at what an app has that the database never had");
   COUNT(failed, "Apps that did not answer in their time");
   COUNT(boots, "Drones made");
   COUNT(boot_failures, "Drones that could not be made");

@@ -25,7 +25,7 @@ enum {
 /* Durations and counts; any may be NULL, which counts nothing. */
 typedef struct kernel_metrics {
   metric *claim, *bind, *start, *settle, *publish, *retire, *whole;
-  metric *conflicts, *accepted, *unknown, *repairs, *reaped, *lost, *failed;
+  metric *conflicts, *accepted, *unknown, *repairs, *reaped, *lost, *failed, *strangers;
   metric *boots, *boot_time, *boot_failures;
   metric *free, *drones, *waiting, *jobs;
 } kernel_metrics;
@@ -110,6 +110,9 @@ enum stored store_read_drone(worker *w, const char *addr, drone_doc *out,
                              bool heal);
 enum stored store_read_route(worker *w, const char *app, route_doc *out);
 enum stored store_read_app(worker *w, const char *app, app_doc *out);
+/* STORED: the database has its tombstone. STORED_CLASH: it is there (again).
+   STORED_MISSING: the database has never had it, or is not the one that had. */
+enum stored store_find_tombstone(worker *w, const char *app);
 
 #ifdef PLATFORM_HOOKS
 /* Any document in a drone's place; rev becomes the new one. */

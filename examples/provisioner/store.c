@@ -117,6 +117,26 @@ enum stored store_read_app(worker *w, const char *app, app_doc *out) {
   return result;
 }
 
+enum stored store_find_tombstone(worker *w, const char *app) {
+  char id[NAME_MOST + 16];
+  docs_answer a;
+  json_t *doc;
+  enum docs_result said;
+
+  (void)snprintf(id, sizeof id, "app:%s", app);
+  said = docs_get(w->apps, id, &doc, &a);
+  json_decref(doc);
+  switch (said) {
+  case DOCS_OK:
+  case DOCS_ACCEPTED:
+    return STORED_CLASH;
+  case DOCS_MISSING:
+    return a.deleted ? STORED : STORED_MISSING;
+  default:
+    return STORED_LATER;
+  }
+}
+
 /* ---- writing ---- */
 
 /* The very same document, until it is known. *unsure: some call of it was

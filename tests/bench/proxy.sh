@@ -19,6 +19,8 @@
 #   direct    no proxy: what the server and wrk make of the machine
 #   balancer  the program, with its table
 #   front     the engine of it alone (bench_proxy --front)
+#
+# Besides: how long the balancer takes from its start to the first right answer.
 set -eu
 export LC_ALL=C
 
@@ -229,7 +231,8 @@ CONFIG
 start_couch() {
   [ -z "${couch-}" ] || return 0
   node tests/couch-serve/couch-serve.js --port 0 >"$work/couch.log" 2>&1 &
-  pids+=("$!")
+  couch_pid=$!
+  pids+=("$couch_pid")
   until_true "the database" grep -qs http:// "$work/couch.log"
   couch=$(grep -oE 'http://[0-9.:]+' "$work/couch.log" | head -n 1)
 }
@@ -441,4 +444,13 @@ for name in "${names[@]}"; do
     -v r="$routes" 'BEGIN { printf "| %s | %.1f | %.1f | %.0f | %.1f |\n", n, e / 1024, f / 1024,
       (r > 1000 ? (f - e) * 1024 / (r - 1000) : 0), w / 1024 }'
 done
+case " ${names[*]} " in *" balancer "*)
+  finish "${pid_of[balancer]}"
+  finish "$couch_pid"
+  echo
+  echo "The balancer from its start, with a snapshot of $routes routes and no database, to the first right answer, ms:"
+  node tests/bench/cold.js "$build/platform/balancer" "$couch" "apps$routes" \
+    "$work/apps$routes.snapshot" a61.bench
+  ;;
+esac
 [ -z "${status-}" ] || die "not every request was answered well"

@@ -4,6 +4,7 @@
  * ctest: COST 45 */
 /* ctest: TIMEOUT 300 */
 #include "platform/support/prov.h"
+#include "provisioner/kernel_state.h"
 #include "support/timing.h"
 #include "support/unit.h"
 
@@ -421,6 +422,88 @@ START_TEST(test_kernel_two_provisioners_share_the_work) {
 }
 END_TEST
 
+static void ask_database(const char *method, const char *path) {
+  rest_reply reply;
+
+  ck_assert_int_eq(
+      rest_call(docs_rest(db.apps), method, path, NULL, &reply) / 100, 2);
+  rest_reply_free(&reply);
+}
+
+static json_t *document(const char *id) {
+  docs_answer a;
+  json_t *doc;
+
+  ck_assert_int_eq(docs_get(db.apps, id, &doc, &a), DOCS_OK);
+  ck_assert_int_eq(json_object_del(doc, "_rev"), 0);
+  return doc;
+}
+
+static void put_back(const char *id, json_t *doc) {
+  docs_answer a;
+
+  ck_assert_int_eq(docs_put(db.apps, id, doc, &a), DOCS_OK);
+  json_decref(doc);
+}
+
+static bool met_stranger(void *user) {
+  return metric_value(metrics_counter(user, "provisioner_strangers_total", NULL,
+                                      "")) >= 2;
+}
+
+/* A database that was emptied, or is another one, has not said that an app is
+   to end: it ends when somebody destroys it. */
+START_TEST(test_kernel_what_a_database_has_lost_is_not_taken_away) {
+  json_t *app, *route;
+  drone_sim *first;
+  route_doc r;
+  drone_doc d;
+
+  open_world(2);
+  store_want(&db, "blog", "started", 1);
+  store_await(&db, "blog", 1, ROUTE_LIVE, &r);
+  first = served("blog", &r);
+  app = document("app:blog");
+  route = document("route:blog");
+  prov_stop(p1);
+  ask_database("DELETE", "/apps");
+  p1 = prov_start(cft_couchsim_url(sim, 0), "p1", NULL); /* makes it anew */
+  ck_assert(cft_until(met_stranger, prov_metrics(p1), 30000));
+  ck_assert(store_get_drone(&db, r.to[0].addr, &d));
+  ck_assert_int_eq(d.state, DRONE_BOUND);
+  ck_assert_uint_eq(drone_sim_unbinds(first), 0);
+  put_back("route:blog", route);
+  put_back("app:blog", app);
+  store_await(&db, "blog", 1, ROUTE_LIVE, &r);
+  ck_assert_ptr_eq(served("blog", &r), first);
+  store_destroy(&db, "blog");
+  store_await_drone(&db, drone_sim_addr(first), DRONE_FREE, &d);
+  close_world();
+}
+END_TEST
+
+/* Somebody has a claim of before in his hands, when the drone's document says
+   another: it does not come into the route, however new its gen. */
+START_TEST(test_kernel_a_claim_that_is_not_bound_is_not_published) {
+  route_doc r;
+  drone_doc d;
+  worker late;
+
+  open_world(1);
+  store_want(&db, "blog", "started", 1);
+  store_await(&db, "blog", 1, ROUTE_LIVE, &r);
+  ck_assert(store_get_drone(&db, r.to[0].addr, &d));
+  memset(d.claim.id, 'a', CLAIM_LEN);
+  d.claim.gen = 2;
+  store_want(&db, "blog", "started", 2);
+  late = (worker){.k = prov_kernel(p1), .apps = db.apps, .locks = db.locks};
+  ck_assert_int_ne(publish_live(&late, &d), PUBLISHED);
+  store_await(&db, "blog", 2, ROUTE_LIVE, &r);
+  (void)served("blog", &r);
+  close_world();
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("kernel");
   TCase *tc = tcase_create("kernel");
@@ -442,6 +525,8 @@ int main(void) {
   tcase_add_test(tc, test_kernel_a_crash_loop_keeps_its_drone);
   tcase_add_test(tc, test_kernel_claims_that_nobody_ended_are_fenced_first);
   tcase_add_test(tc, test_kernel_two_provisioners_share_the_work);
+  tcase_add_test(tc, test_kernel_what_a_database_has_lost_is_not_taken_away);
+  tcase_add_test(tc, test_kernel_a_claim_that_is_not_bound_is_not_published);
   suite_add_tcase(suite, tc);
   return cft_run(suite);
 }
