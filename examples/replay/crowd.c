@@ -40,8 +40,8 @@ static void owner_of(const traffic_result *t, char out[64]) {
   const char *at = strstr(t->page, key);
   if (!at && t->body)
     at = strstr(t->body, key);
-  (void)snprintf(out, 64, "%.*s", at ? (int)strcspn(at + 4, " \n") : 9,
-                 at ? at + 4 : "something");
+  (void)snprintf(out, 64, "%.*s", at ? (int)strcspn(at + 4, " \n") : 8,
+                 at ? at + 4 : "somebody");
 }
 
 static void judge_owner(replay *r, const traffic_result *t,

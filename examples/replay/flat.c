@@ -42,12 +42,11 @@ void flat_free(flat *f) { free(f); }
 
 static long kb_of(pid_t pid) {
   char path[64], said[256];
-  long pages = 0;
   (void)snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
-  if (!file_read(path, said, sizeof said) ||
-      sscanf(said, "%*d %ld", &pages) != 1)
+  if (!file_read(path, said, sizeof said))
     return 0;
-  return pages * (sysconf(_SC_PAGESIZE) / 1024);
+  const char *second = strchr(said, ' '); /* pages that are resident */
+  return second ? strtol(second, NULL, 10) * (sysconf(_SC_PAGESIZE) / 1024) : 0;
 }
 
 static long fds_of(pid_t pid) {

@@ -107,10 +107,9 @@ static bool find_programs(replay_options *o, const config *c) {
                   named ? named : own);
   (void)snprintf(o->programs, sizeof o->programs, "%.400s", absolute);
   free(absolute);
-  (void)snprintf(o->couchsim, sizeof o->couchsim, "%.400s",
-                 couchsim ? couchsim : o->programs);
-  if (!couchsim)
-    (void)strcat(o->couchsim, "/../tests/couchsim/couchsim");
+  (void)snprintf(o->couchsim, sizeof o->couchsim, "%.400s%s",
+                 couchsim ? couchsim : o->programs,
+                 couchsim ? "" : "/../tests/couchsim/couchsim");
   for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
     (void)snprintf(path, sizeof path, "%s/%s", o->programs, needed[i]);
     if (!is_program(path))
