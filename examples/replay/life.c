@@ -101,6 +101,7 @@ static void tell_options(replay *r) {
   }
   report_option(r->report, "database",
                 r->o->against ? "one that was there" : "simulated");
+  report_option(r->report, "drones work", p->drone ? p->drone : "as they are");
   report_option(r->report, "provisioners work",
                 p->provisioners ? p->provisioners : "as they are");
   report_option(r->report, "balancers work",
@@ -121,11 +122,16 @@ replay *replay_new(const replay_options *o, const plan *p, uint64_t seed,
   r->t = timeline_new(&(timeline_config){
       .slice_ms = SLICE_MS, .seconds = SECONDS, .balancers = BALANCERS});
   r->begun_us = traffic_now_us() - replay_now(r) * 1000;
-  r->report = report_new(&(report_config){
-      .title = p->title,
-      .naive = p->provisioners ? p->provisioners : p->balancers,
-      .seed = seed,
-      .timeline = r->t});
+  if (p->provisioners || p->balancers)
+    (void)snprintf(r->naive, sizeof r->naive, "%s%s%s",
+                   p->provisioners ? p->provisioners : "",
+                   p->provisioners && p->balancers ? "," : "",
+                   p->balancers ? p->balancers : "");
+  r->report =
+      report_new(&(report_config){.title = p->title,
+                                  .naive = r->naive[0] ? r->naive : NULL,
+                                  .seed = seed,
+                                  .timeline = r->t});
   r->flat = flat_new();
   r->v = new_visit(r);
   if (!r->t || !r->report || !r->flat || !r->v)

@@ -96,6 +96,7 @@ enum { SCRIPTS_MOST = 64, LOOPS = 4, QUIET = 8, MOVED = 5 };
 typedef struct replay {
   const replay_options *o;
   const plan *p;
+  char naive[128]; /* all its naive ways, or "" */
   uint64_t seed;
   visit *v;
   visit_options vo;
