@@ -217,10 +217,12 @@ interrupt() { # signal, status, what it prints
       break
     fi
   done
-  cat <&"$reader" >>"$at/out"
-  exec {reader}<&-
-  wait "$pid" 2>/dev/null # bash tells of a kill
-  status=$?
+  { # bash tells of a kill
+    cat <&"$reader" >>"$at/out"
+    exec {reader}<&-
+    wait "$pid"
+    status=$?
+  } 2>/dev/null
   expect "status after SIG$1 at \"$3\"" "$2" "$status"
   ! grep -q missed "$at/out" || fail "SIG$1 at \"$3\": it went on to its end"
 }
