@@ -31,8 +31,8 @@ bool canary_goes_on(canary *c) {
     return true;
   if (c->report->count != 0)
     return false; /* it says what has taken so long */
-  return canary_fail(c, "the whole canary", "its end in time",
-                     "it is not over after %lld ms",
+  return canary_fail(c, "the bot itself", "time left for it",
+                     "the canary's %lld ms were over",
                      (long long)c->config->run_ms);
 }
 

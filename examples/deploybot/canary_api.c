@@ -51,17 +51,18 @@ static bool refused(canary *c, const char *expected, const rest_reply *reply) {
   return canary_fail(c, where, expected, "%s", reply->error);
 }
 
-/* Until it is something else than "too often". reply is to be freed. */
+/* Until it is something else than "too often", as long as there is time. reply
+   is to be freed when it returns true. */
 static bool call(canary *c, const char *method, const char *path,
                  const json_t *body, rest_reply *reply) {
   int64_t wait_ms;
 
   for (;;) {
     (void)rest_call_ms(c->api, method, path, body, CALL_MS, reply);
-    if (reply->status != 429)
-      return true;
     wait_ms = reply->retry_after_ms > RATE_LEAST_MS ? reply->retry_after_ms
                                                     : RATE_LEAST_MS;
+    if (reply->status != 429 || wait_ms >= c->deadline_ms - mono_ms())
+      return true;
     rest_reply_free(reply);
     if (!canary_pause(c, wait_ms))
       return false;
@@ -150,8 +151,9 @@ static bool wait_for(canary *c, const json_t *body, const char *wanted) {
     return canary_fail(c, where, "the id of an operation",
                        "an answer that is none of a provisioner's");
   }
+  /* It is look that ends it when the time is over: it knows the last state. */
   while (!look(c, op, wanted, until_ms, &well))
-    if (!canary_pause(c, AGAIN_MS))
+    if (!halt_pause(c->halt, AGAIN_MS))
       return false;
   return well;
 }

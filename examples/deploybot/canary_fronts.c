@@ -108,7 +108,7 @@ static bool shows(canary *c, front *f, const expectation *e) {
       note(c, f, e, &a, v);
       return false;
     }
-    if (!canary_pause(c, AGAIN_MS))
+    if (!halt_pause(c->halt, AGAIN_MS))
       return false;
   }
 }

@@ -124,8 +124,8 @@ done
 await_mails 2
 bot_end
 mail_text 1 >first
-expect_match '1: the mail' '*Subject: [[]staging] canary-t: cannot * at the API *fails since *, 2 times*Wake up and smell the incident.' "$(cat first)"
-expect_match '1: the end' '*Subject: [[]staging] canary-t: well again after *It began:  *at the API*' "$(mail_text 2)"
+expect_match '1: the mail' '*Subject: [[]staging] canary-t: cannot * at *fails since *, 2 times*Wake up and smell the incident.' "$(cat first)"
+expect_match '1: the end' '*Subject: [[]staging] canary-t: well again after *It began:  *' "$(mail_text 2)"
 
 # ---- 2: a balancer that follows another database ----
 
@@ -168,6 +168,11 @@ expect_match 'misroute: the mail' "*Subject: *SOMEBODY ELSE'S PAGE at balancer b
   "$(mail_text 7)"
 bot_end
 expect 'ended' 0 "$status"
+is_old() {
+  ! timeout 60 "$deploybot" gate --couch "$sim" --state state --max-age 1s \
+    >/dev/null 2>&1
+}
+wait_until is_old
 gate 6 'is not within the last 1 second' --max-age 1s
 
 # ---- a visitor sees the deploy ----
