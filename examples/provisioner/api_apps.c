@@ -22,6 +22,7 @@ static void defined(call *c) {
   }
   log_event(LOG_INFO, "api.create", LS("app", c->app),
             LN("created", c->created));
+  flight_define(c->api, c->app, c->document);
   if (c->api->config.kernel != NULL)
     kernel_look(c->api->config.kernel, c->app);
   /* restart: it runs by another definition, until it is started again. */

@@ -11,7 +11,16 @@ static flight *find(api *a, const char *app, bool start) {
   flight *f;
 
   LIST_FOREACH(f, &a->flights[api_bucket(app)], link)
-  if (f->start == start && strcmp(f->app, app) == 0)
+  if (f->start == start && f->definition[0] == '\0' && strcmp(f->app, app) == 0)
+    return f;
+  return NULL;
+}
+
+static flight *find_definition(api *a, const char *app) {
+  flight *f;
+
+  LIST_FOREACH(f, &a->flights[api_bucket(app)], link)
+  if (f->definition[0] != '\0' && strcmp(f->app, app) == 0)
     return f;
   return NULL;
 }
@@ -20,7 +29,7 @@ const flight *flight_of(api *a, const char *app, int64_t gen) {
   const flight *f;
 
   LIST_FOREACH(f, &a->flights[api_bucket(app)], link)
-  if (f->gen == gen && strcmp(f->app, app) == 0)
+  if (f->gen == gen && f->definition[0] == '\0' && strcmp(f->app, app) == 0)
     return f;
   return NULL;
 }
@@ -47,7 +56,21 @@ static void drop(flight *f) {
   free(f);
 }
 
+/* Somebody may have defined it anew elsewhere: then it is given up by time. */
+static bool is_defined(api *a, const flight *f) {
+  app_doc app;
+  wish now;
+
+  if (!view_app(a->config.view, f->app, &app))
+    return false;
+  wish_of(app.doc, &now);
+  app_doc_free(&app);
+  return strcmp(now.definition, f->definition) == 0;
+}
+
 static bool is_seen(api *a, const flight *f) {
+  if (f->definition[0] != '\0')
+    return is_defined(a, f);
   return f->gen != 0 && view_gen(a->config.view, f->app) >= f->gen;
 }
 
@@ -59,6 +82,26 @@ void flights_changed(api *a, const char *app) {
     if (strcmp(f->app, app) == 0 && is_seen(a, f))
       drop(f);
   }
+}
+
+void flight_define(api *a, const char *app, const json_t *document) {
+  flight *f = find_definition(a, app);
+  wish is;
+
+  wish_of(document, &is);
+  if (f == NULL) {
+    f = calloc(1, sizeof *f);
+    if (f == NULL) /* what is started is told by the view, then */
+      return;
+    memcpy(f->app, app, strlen(app) + 1);
+    f->gen = 1;
+    LIST_INIT(&f->waiting);
+    LIST_INSERT_HEAD(&a->flights[api_bucket(app)], f, link);
+  }
+  memcpy(f->definition, is.definition, sizeof f->definition);
+  f->since_ms = mono_ms();
+  if (is_seen(a, f))
+    drop(f);
 }
 
 void flights_due(api *a) {
@@ -171,6 +214,10 @@ static void look(call *c, situation *s) {
   if (f != NULL && f->gen > s->now.gen) { /* newer than what is seen */
     c->gen = f->gen;
     s->matches = true;
+  }
+  if (c->start && find_definition(c->api, c->app) != NULL) {
+    s->matches = false;
+    s->now.changed = true;
   }
   s->idle = s->known && !c->start && (!s->now.any || c->gen == 0);
   (void)op_look(c->api, c->app, c->gen, &s->o);

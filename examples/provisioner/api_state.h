@@ -76,12 +76,14 @@ struct call {
   text log;
 };
 
-/* A write of what is wanted that is on its way, or not seen in the view yet. */
+/* A write of what is wanted, or of what an app is, that is on its way or not
+   seen in the view yet. */
 typedef struct flight {
   LIST_ENTRY(flight) link;
   char app[NAME_MOST + 1];
   bool start;
-  int64_t gen; /* 0: not written yet */
+  char definition[DEFINITION_LEN + 1]; /* "": of what is wanted */
+  int64_t gen;                         /* 0: not written yet */
   int64_t since_ms;
   struct calls waiting;
 } flight;
@@ -171,6 +173,9 @@ size_t ops_queued(api *a);
 
 void start_post(call *c); /* and stop */
 const flight *flight_of(api *a, const char *app, int64_t gen);
+/* The app was just defined so: who starts it now means this, whatever the view
+   shows yet. */
+void flight_define(api *a, const char *app, const json_t *document);
 void flights_changed(api *a, const char *app);
 void flights_due(api *a);
 size_t flights_count(api *a);
