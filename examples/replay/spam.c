@@ -15,7 +15,8 @@ enum {
   COMMAND_MS = 60000, /* that it may take */
   OPS_A_MINUTE = 2,   /* one, and one forced */
   WRITES_A_MINUTE = 20,
-  SLOWER_MS = 2000 /* a start may take, besides twice as long */
+  SLOWER_MS = 5000 /* a start may take, besides twice as long: all scripts run
+on the same machine */
 };
 
 typedef struct loop {
