@@ -3,6 +3,7 @@
 # and each was held to something. And a run that is interrupted leaves nothing.
 # ctest: TIMEOUT 290
 # ctest: COST 90
+# shellcheck disable=SC2317
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 replay=${CFT_PLATFORM:?is the directory of the programs}/replay
