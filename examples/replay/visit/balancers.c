@@ -121,17 +121,15 @@ void balancer_stop(visit *v, unsigned i, int sig) {
 }
 
 bool balancers_start(visit *v) {
-  char dir[PATH_LEN]; /* a copy: not what is written into */
-  memcpy(dir, v->k.dir, sizeof dir);
   for (unsigned i = 0; i < BALANCERS; i++) {
     balancer *b = &v->balancers[i];
     b->index = i;
     b->node = LOOKER_NODE + 1 + i;
     (void)snprintf(b->id, sizeof b->id, "b%u", i + 1);
-    (void)snprintf(b->snapshot, sizeof b->snapshot, "%.400s/%s.snapshot", dir,
-                   b->id);
-    (void)snprintf(b->proc.log, sizeof b->proc.log, "%.400s/%s.log", dir,
-                   b->id);
+    (void)snprintf(b->snapshot, sizeof b->snapshot, "%.400s/b%u.snapshot",
+                   v->k.dir, i + 1);
+    (void)snprintf(b->proc.log, sizeof b->proc.log, "%.400s/b%u.log", v->k.dir,
+                   i + 1);
     if ((v->o->haproxy && !haproxy_start(v, i)) || !balancer_start(v, i))
       return false;
   }
