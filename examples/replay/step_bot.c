@@ -37,7 +37,7 @@ static int canary(replay *r, const char *mailbox) {
       "--apps",       k->apps,  "--server",  k->provs[0].url,
       "--token-file", k->token, "--id",      "replay",
       "--state",      state,    "--mailbox", mailbox,
-      "--polite"};
+      "--settle",     "3s",     "--polite"};
   size_t n = 0;
   while (argv[n])
     n++;
