@@ -133,6 +133,8 @@ bool couch_databases(run *r) {
   return false;
 }
 
+/* As long as the last of these writes may take. */
+enum { LATE_MS = 12500 };
 static const char rules[] = "[{\"node\":0,\"kind\":\"doc_put\",\"chance\":0.06,"
                             "\"do\":{\"then\":\"close\"}},"
                             "{\"node\":1,\"kind\":\"doc_put\",\"chance\":0.04,"
@@ -169,4 +171,5 @@ void couch_faults(run *r, bool on) {
     tell_couch(r, "POST", "/rules", json_loads(rules, 0, NULL));
   else
     tell_couch(r, "DELETE", "/rules", NULL);
+  r->late_until_ms = now_ms() + LATE_MS;
 }

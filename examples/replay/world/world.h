@@ -133,6 +133,7 @@ typedef struct run {
       drone_stops, files_lost, samples, routes_read;
   unsigned binds;
   double settle_s;
+  int64_t late_until_ms; /* so long the database may do what it said no to */
 } run;
 
 extern const law_list all_laws;

@@ -56,6 +56,12 @@ static void in_trouble(visit *v, threads *t) {
     (void)pthread_join(users[i], NULL);
 }
 
+/* What the database has said no to it may write still, over a last wish. */
+static void let_writes_land(const visit *v) {
+  while (now_ms() < v->k.late_until_ms)
+    sleep_ms(50);
+}
+
 static void phases(visit *v, threads *t) {
   (void)balancers_in_step(v, IN_STEP_MS);
   digests_judge(v, "at the begin");
@@ -64,6 +70,7 @@ static void phases(visit *v, threads *t) {
   move_apps(v);
   if (settled(v)) {
     in_trouble(v, t);
+    let_writes_land(v);
     last_wishes(v, true);
     if (settled(v)) {
       (void)balancers_in_step(v, IN_STEP_MS);
