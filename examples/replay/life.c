@@ -181,7 +181,10 @@ static void everybody_starts(replay *r) {
 bool replay_begin(replay *r) {
   run *k = &r->v->k;
   int64_t began = now_ms();
-  bool ok = world_open(k) && balancers_start(r->v) && wait_pool(k);
+  bool ok = world_open(k) &&
+            /* where the command apps keeps its locks */
+            setenv("XDG_RUNTIME_DIR", k->dir, 1) == 0 &&
+            balancers_start(r->v) && wait_pool(k);
   int64_t up = now_ms();
   ok = ok && create_apps(k);
   if (ok) {
