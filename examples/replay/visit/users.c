@@ -195,6 +195,15 @@ static bool look(const visit *v, rest *couch, char *open, size_t size) {
       all = false;
     }
   }
+  json_array_foreach(routes, i, row) {
+    const char *id = text_of(row, "id");
+    char app[96];
+    (void)snprintf(app, sizeof app, "app:%.80s", id + strlen("route:"));
+    if (all && !doc_of(apps, app)) {
+      (void)snprintf(open, size, "%s is there, and its app is destroyed", id);
+      all = false;
+    }
+  }
   json_array_foreach(drones, i, row) {
     const char *state = text_of(json_object_get(row, "doc"), "state");
     if (all && strcmp(state, "free") != 0 && strcmp(state, "bound") != 0) {
