@@ -158,12 +158,6 @@ enum docs_result docs_get(docs *d, const char *id, json_t **doc,
     return DOCS_REFUSED;
   (void)rest_call(d->rest, "GET", path, NULL, &reply);
   result = answered(&reply, answer);
-  if (result == DOCS_MISSING) {
-    const char *reason =
-        json_string_value(json_object_get(reply.body, "reason"));
-
-    answer->deleted = reason != NULL && strcmp(reason, "deleted") == 0;
-  }
   if (result == DOCS_OK || result == DOCS_ACCEPTED) {
     result = DOCS_OK;
     if (take_rev(json_object_get(reply.body, "_rev"), answer)) {
@@ -174,6 +168,49 @@ enum docs_result docs_get(docs *d, const char *id, json_t **doc,
                      "%.60s%.40s/%.80s was answered with what is no document.",
                      rest_url(d->rest), d->db, id);
     }
+  }
+  rest_reply_free(&reply);
+  return result;
+}
+
+/* Of the only row that was asked for. */
+static enum docs_result tombstone_in(const json_t *body) {
+  const json_t *row = json_array_get(json_object_get(body, "rows"), 0);
+  const json_t *value = json_object_get(row, "value");
+  const char *error = json_string_value(json_object_get(row, "error"));
+
+  if (error != NULL && strcmp(error, "not_found") == 0)
+    return DOCS_MISSING;
+  if (!json_is_string(json_object_get(value, "rev")))
+    return DOCS_UNKNOWN;
+  return json_is_true(json_object_get(value, "deleted")) ? DOCS_OK
+                                                         : DOCS_CONFLICT;
+}
+
+/* By the list, which all servers answer alike: not all of them say of a
+   document alone that it was deleted. */
+enum docs_result docs_find_tombstone(docs *d, const char *id,
+                                     docs_answer *answer) {
+  enum docs_result result;
+  char path[PATH_SIZE];
+  rest_reply reply;
+  json_t *keys;
+
+  if (!path_of(d, id, NULL, NULL, path, answer))
+    return DOCS_REFUSED;
+  (void)snprintf(path, sizeof path, "%s/_all_docs", d->db);
+  keys = json_pack("{s:[s]}", "keys", id);
+  (void)rest_call(d->rest, "POST", path, keys, &reply);
+  json_decref(keys);
+  result = answered(&reply, answer);
+  if (result == DOCS_OK || result == DOCS_ACCEPTED) {
+    result = tombstone_in(reply.body);
+    if (result == DOCS_UNKNOWN)
+      (void)snprintf(answer->error, sizeof answer->error,
+                     "%.60s%.40s/_all_docs was answered with what is no list.",
+                     rest_url(d->rest), d->db);
+  } else if (result == DOCS_MISSING) {
+    result = DOCS_UNKNOWN; /* the database, not the document */
   }
   rest_reply_free(&reply);
   return result;

@@ -20,8 +20,6 @@ enum docs_result {
 typedef struct docs_answer {
   char rev[96]; /* of a write that was answered 2xx */
   int status;   /* of HTTP, 0: none */
-  bool deleted; /* of docs_get with DOCS_MISSING: there was one, its tombstone
-                   is there; else the database does not know of any */
   int64_t took_ms, retry_after_ms;
   char error[256]; /* a sentence, unless DOCS_OK */
 } docs_answer;
@@ -35,6 +33,10 @@ rest *docs_rest(docs *d);
 /* *doc is the caller's, with _id and _rev; with conflicts, _conflicts too. */
 enum docs_result docs_get(docs *d, const char *id, json_t **doc,
                           docs_answer *answer);
+/* DOCS_OK: it was deleted, and its tombstone is there. DOCS_CONFLICT: it is
+   there (again). DOCS_MISSING: the database has never had it. */
+enum docs_result docs_find_tombstone(docs *d, const char *id,
+                                     docs_answer *answer);
 /* doc has the _rev it replaces, or none: a new one. Not changed. */
 enum docs_result docs_put(docs *d, const char *id, const json_t *doc,
                           docs_answer *answer);

@@ -365,6 +365,8 @@ static int64_t look_missing(look *l, const char *app) {
     return look_gone(l, app);
   case STORED_MISSING:
     return look_stranger(l, app);
+  case STORED_BROKEN:
+    return l->w->k->app_every_ms;
   default:
     return SOON_MS;
   }

@@ -25,7 +25,8 @@ enum {
 /* Durations and counts; any may be NULL, which counts nothing. */
 typedef struct kernel_metrics {
   metric *claim, *bind, *start, *settle, *publish, *retire, *whole;
-  metric *conflicts, *accepted, *unknown, *repairs, *reaped, *lost, *failed, *strangers;
+  metric *conflicts, *accepted, *unknown, *repairs, *reaped, *lost, *failed,
+      *strangers;
   metric *boots, *boot_time, *boot_failures;
   metric *free, *drones, *waiting, *jobs;
 } kernel_metrics;

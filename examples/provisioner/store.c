@@ -120,18 +120,17 @@ enum stored store_read_app(worker *w, const char *app, app_doc *out) {
 enum stored store_find_tombstone(worker *w, const char *app) {
   char id[NAME_MOST + 16];
   docs_answer a;
-  json_t *doc;
-  enum docs_result said;
 
   (void)snprintf(id, sizeof id, "app:%s", app);
-  said = docs_get(w->apps, id, &doc, &a);
-  json_decref(doc);
-  switch (said) {
+  switch (docs_find_tombstone(w->apps, id, &a)) {
   case DOCS_OK:
-  case DOCS_ACCEPTED:
+    return STORED;
+  case DOCS_CONFLICT:
     return STORED_CLASH;
   case DOCS_MISSING:
-    return a.deleted ? STORED : STORED_MISSING;
+    return STORED_MISSING;
+  case DOCS_REFUSED:
+    return refused(id, a.error);
   default:
     return STORED_LATER;
   }

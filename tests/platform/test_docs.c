@@ -117,6 +117,31 @@ START_TEST(test_docs_a_tombstone_can_say_something) {
 }
 END_TEST
 
+/* Never there, there, deleted, there again: four different things. */
+START_TEST(test_docs_a_tombstone_is_found) {
+  docs *d = start(NULL);
+  char rev[sizeof answer.rev];
+
+  ck_assert_int_eq(docs_find_tombstone(d, "app:a", &answer), DOCS_MISSING);
+  ck_assert_int_eq(put(d, "app:a", "", 1), DOCS_OK);
+  memcpy(rev, answer.rev, sizeof rev);
+  ck_assert_int_eq(docs_find_tombstone(d, "app:a", &answer), DOCS_CONFLICT);
+  ck_assert_int_eq(docs_delete(d, "app:a", rev, &answer), DOCS_OK);
+  ck_assert_int_eq(docs_find_tombstone(d, "app:a", &answer), DOCS_OK);
+  ck_assert_int_eq(put(d, "app:a", "", 2), DOCS_OK);
+  ck_assert_int_eq(docs_find_tombstone(d, "app:a", &answer), DOCS_CONFLICT);
+  ck_assert_int_eq(docs_find_tombstone(d, "", &answer), DOCS_REFUSED);
+  docs_free(d);
+  /* A database that is away, or gone, says nothing of its documents. */
+  d = docs_at(cft_couchsim_url(sim, 0), "nowhere", 2000);
+  ck_assert_int_eq(docs_find_tombstone(d, "app:a", &answer), DOCS_UNKNOWN);
+  stop(d);
+  d = docs_at("http://127.0.0.1:9", "apps", 2000);
+  ck_assert_int_eq(docs_find_tombstone(d, "app:a", &answer), DOCS_UNKNOWN);
+  docs_free(d);
+}
+END_TEST
+
 START_TEST(test_docs_what_each_status_means) {
   static const struct {
     int status;
@@ -440,6 +465,7 @@ int main(void) {
   Suite *s = suite_create("docs");
   TCase *t = tcase_create("docs");
 
+  tcase_add_test(t, test_docs_a_tombstone_is_found);
   tcase_add_test(t, test_docs_are_written_read_and_deleted);
   tcase_add_test(t, test_docs_a_tombstone_can_say_something);
   tcase_add_test(t, test_docs_what_each_status_means);
