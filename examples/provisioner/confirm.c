@@ -63,7 +63,7 @@ void confirm_ask(kernel *k, const char *app, int64_t wait_ms, size_t *have,
               sizeof why))
       (*have)++;
     else if (lacking != NULL)
-      text_printf(lacking, "%s%s %s", lacking->len != 0 ? ", " : "",
+      text_printf(lacking, "%s%s (%s)", lacking->len != 0 ? ", " : "",
                   balancers[i].id, why);
   }
 }
