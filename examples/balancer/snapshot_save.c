@@ -2,6 +2,7 @@
    durable; see snapshot_int.h. */
 #include "balancer/snapshot_int.h"
 
+#include "common/files.h"
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,23 +19,9 @@ typedef struct saving {
 } saving;
 
 /* 0 or an errno, as all here. */
-static int write_all(int fd, const char *data, size_t len) {
-  while (len != 0) {
-    ssize_t n = write(fd, data, len);
-
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return errno;
-    data += n;
-    len -= (size_t)n;
-  }
-  return 0;
-}
-
 static int add(saving *to, const char *data, size_t len) {
   sip_add(&to->sum, data, len);
-  return write_all(to->fd, data, len);
+  return files_write_all(to->fd, data, len);
 }
 
 static void put(char *at, uint64_t value) {
@@ -64,7 +51,7 @@ static int write_content(const snapshot *s, int fd) {
   if (failed != 0)
     return failed;
   put(end, sip_end(&to.sum, NULL, 0));
-  return write_all(fd, end, sizeof end);
+  return files_write_all(fd, end, sizeof end);
 }
 
 /* ---- files ---- */

@@ -4,6 +4,7 @@
  * a running drone is an error at the next write, not a second truth.
  */
 #include "drone/drone_store.h"
+#include "common/files.h"
 #include "drone/drone_hooks.h"
 
 #include <errno.h>
@@ -124,20 +125,6 @@ int drone_store_load(drone_store *s, drone_record *r, char *error,
   return well ? DRONE_FOUND : DRONE_DAMAGED;
 }
 
-static int write_all(int fd, const char *data, size_t len) {
-  while (len != 0) {
-    ssize_t n = write(fd, data, len);
-
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return errno;
-    data += n;
-    len -= (size_t)n;
-  }
-  return 0;
-}
-
 /* A file beside its final name: written, and durable if asked for. */
 static int write_beside(drone_store *s, const char *name, const char *data,
                         size_t len, bool durable) {
@@ -149,7 +136,7 @@ static int write_beside(drone_store *s, const char *name, const char *data,
     return errno;
   failed = drone_hook("store.write");
   if (failed == 0)
-    failed = write_all(fd, data, len);
+    failed = files_write_all(fd, data, len);
   if (failed == 0)
     failed = drone_hook("store.fsync");
   if (failed == 0 && durable && fsync(fd) != 0)

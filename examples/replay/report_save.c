@@ -2,6 +2,7 @@
    is whole and on the disk. */
 #include "replay/report_int.h"
 
+#include "common/files.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,21 +11,7 @@
 
 enum { MODE = 0644 };
 
-/* 0 or an errno, as all here. */
-static int write_all(int fd, const char *data, size_t len) {
-  while (len != 0) {
-    ssize_t n = write(fd, data, len);
-
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return errno;
-    data += n;
-    len -= (size_t)n;
-  }
-  return 0;
-}
-
+/* 0 or an errno. */
 static int save(const char *path, const char *beside, const char *data,
                 size_t len) {
   int fd =
@@ -33,7 +20,7 @@ static int save(const char *path, const char *beside, const char *data,
 
   if (fd < 0)
     return errno;
-  failed = write_all(fd, data, len);
+  failed = files_write_all(fd, data, len);
   if (failed == 0 && (fchmod(fd, MODE) != 0 || fsync(fd) != 0))
     failed = errno;
   if (close(fd) != 0 && failed == 0)
