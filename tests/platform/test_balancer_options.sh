@@ -3,27 +3,17 @@
 # of --help and no other, with the same defaults, and every page's code.
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-balancer=${CFT_PLATFORM:?is the directory of the programs}/balancer
-[ -x "$balancer" ] || { echo "no $balancer" && exit 77; }
+program=balancer
+[ -x "${CFT_PLATFORM:?is the directory of the programs}/$program" ] ||
+  { echo "no $program" && exit 77; }
 export LC_ALL=C
 # shellcheck source=tests/support/expect.sh
 . "$root/tests/support/expect.sh"
+# shellcheck source=tests/platform/support/options.sh
+. "$root/tests/platform/support/options.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/cft-balopt-XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-
-run() {
-  timeout 20 "$balancer" "$@" >out 2>err </dev/null
-  status=$?
-}
-
-refused() { # what is said, words
-  local said=$1
-  shift
-  run "$@"
-  expect "$* : status" 2 "$status"
-  expect_match "$* : told" "balancer: *$said*" "$(cat err)"
-}
 
 refused '--engine is embedded or haproxy' --engine nginx
 refused '--engine haproxy needs --haproxy-socket' --engine haproxy
@@ -60,18 +50,7 @@ expect 'and left as it is' 'a snapshot that is none' "$(cat snapshot)"
 run --version
 expect_match 'version' 'balancer of libchangefeed*' "$(cat out)"
 
-page=$root/docs/man/balancer.1
-run --help
-expect 'help: status' 0 "$status"
-sed -nE 's/^  --([a-z-]+).*/\1/p' out | sort -u >in_help
-grep '^\.It Fl Fl' "$page" | grep -oE 'Fl Fl [a-z-]+' | cut -c7- | sort -u >in_page
-[ "$(wc -l <in_help)" -gt 30 ] || fail 'the help cannot be read'
-# These three are every program's.
-diff <(grep -vxE 'config|help|version' in_help) in_page ||
-  fail "$page has other options than --help"
-while read -r value; do
-  grep -qE "^Defaults?: .*$value" "$page" || fail "$page lacks the default $value"
-done < <(sed -nE 's/.*\[([^]]+)\]$/\1/p' out)
+expect_manual 30
 grep -oE 'E[0-9][0-9]' "$root/examples/balancer/pages.h" | sort -u >codes
 [ "$(wc -l <codes)" -eq 17 ] || fail 'the codes cannot be read'
 while read -r code; do

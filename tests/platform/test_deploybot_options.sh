@@ -10,6 +10,9 @@ export LC_ALL=C
 . "$root/tests/support/expect.sh"
 # shellcheck source=tests/platform/support/deploybot.sh
 . "$root/tests/platform/support/deploybot.sh"
+# shellcheck source=tests/platform/support/options.sh
+. "$root/tests/platform/support/options.sh"
+program=deploybot
 work=$(mktemp -d "${TMPDIR:-/tmp}/cft-botopt-XXXXXX") || exit 1
 end() {
   local pid
@@ -25,19 +28,6 @@ cd "$work" || exit 1
 echo 'not mine' >open-token
 chmod 0644 open-token
 mkdir box
-
-run() {
-  timeout 20 "$deploybot" "$@" >out 2>err </dev/null
-  status=$?
-}
-
-refused() { # what is said, words
-  local said=$1
-  shift
-  run "$@"
-  expect "$* : status" 2 "$status"
-  expect_match "$* : told" "deploybot: *$said*" "$(cat err)"
-}
 
 base=(--token-file token --state state --mailbox box)
 refused '--state is needed' --token-file token --mailbox box
@@ -81,18 +71,7 @@ expect_match 'version' 'deploybot of libchangefeed*' "$(cat out)"
 
 # ---- the manual page ----
 
-page=$root/docs/man/deploybot.1
-run --help
-expect 'help: status' 0 "$status"
-sed -nE 's/^  --([a-z-]+).*/\1/p' out | sort -u >in_help
-grep '^\.It Fl Fl' "$page" | grep -oE 'Fl Fl [a-z-]+' | cut -c7- | sort -u >in_page
-[ "$(wc -l <in_help)" -gt 30 ] || fail 'the help cannot be read'
-# These three are every program's.
-diff <(grep -vxE 'config|help|version' in_help) in_page ||
-  fail "$page has other options than --help"
-while read -r value; do
-  grep -qE "^Defaults?: .*$value" "$page" || fail "$page lacks the default $value"
-done < <(sed -nE 's/.*\[([^]]+)\]$/\1/p' out)
+expect_manual 30
 
 # ---- the face ----
 

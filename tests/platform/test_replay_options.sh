@@ -3,27 +3,17 @@
 # of --help and no other, and each law and each step that the program knows.
 set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-replay=${CFT_PLATFORM:?is the directory of the programs}/replay
-[ -x "$replay" ] || { echo "no $replay" && exit 77; }
+program=replay
+[ -x "${CFT_PLATFORM:?is the directory of the programs}/$program" ] ||
+  { echo "no $program" && exit 77; }
 export LC_ALL=C
 # shellcheck source=tests/support/expect.sh
 . "$root/tests/support/expect.sh"
+# shellcheck source=tests/platform/support/options.sh
+. "$root/tests/platform/support/options.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/cft-replayopt-XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-
-run() {
-  timeout 20 "$replay" "$@" >out 2>err </dev/null
-  status=$?
-}
-
-refused() { # what is said, words
-  local said=$1
-  shift
-  run "$@"
-  expect "$* : status" 2 "$status"
-  expect_match "$* : told" "replay: *$said*" "$(cat err)"
-}
 
 refused 'no-such' --no-such
 refused '--seed takes a number from 0, not: "some"' --seed some
@@ -48,14 +38,7 @@ expect_match 'version' 'replay of libchangefeed*' "$(cat out)"
 # Nothing was begun, and nothing is left.
 expect 'files' 'err out' "$(echo *)"
 
-page=$root/docs/man/replay.1
-run --help
-expect 'help: status' 0 "$status"
-sed -nE 's/^  --([a-z0-9-]+).*/\1/p' out | sort -u >in_help
-grep '^\.It Fl Fl' "$page" | grep -oE 'Fl Fl [a-z0-9-]+' | cut -c7- | sort -u >in_page
-[ "$(wc -l <in_help)" -gt 10 ] || fail 'the help cannot be read'
-diff <(grep -vxE 'config|help|version' in_help) in_page ||
-  fail "$page has other options than --help"
+expect_manual 10
 for ((law = 1; law <= 18; law++)); do
   grep -qx "\\.It I$law" "$page" || fail "$page lacks I$law"
 done
