@@ -69,11 +69,14 @@ static sum look_at_all(replay *r, one_more *all) {
   return s;
 }
 
-/* Until so many are live, and as many wait as are left over. */
+/* Until so many are live, and as many wait as are left over, each with a place:
+   who has just come, or is looked at, has none for a moment. */
 static sum wait_for(replay *r, one_more *all, unsigned live) {
   int64_t end = now_ms() + LIVE_MS;
   sum s = look_at_all(r, all);
-  while ((s.live < live || s.live + s.queued < r->extra) && now_ms() < end) {
+  while (
+      (s.live < live || s.live + s.queued < r->extra || s.placed < s.queued) &&
+      now_ms() < end) {
     sleep_ms(EVERY_MS);
     s = look_at_all(r, all);
   }
