@@ -99,7 +99,9 @@ static int64_t advance(look *l, drone_doc *d) {
   char why[256] = "";
   enum claimed c = CLAIM_OK;
 
-  if (!is_starting(l) && !route_becomes(l, ROUTE_STARTING, "", ""))
+  /* Who has a drone is not told any more that he waits for one. */
+  if ((!is_starting(l) || l->route.state == ROUTE_QUEUED) &&
+      !route_becomes(l, ROUTE_STARTING, "", ""))
     return SOON_MS;
   if (d->state == DRONE_CLAIMED)
     c = claim_bind(w, l->memory, d);

@@ -216,6 +216,27 @@ START_TEST(test_kernel_without_a_free_drone_apps_wait_in_line) {
 }
 END_TEST
 
+/* Its start takes long: what it is told while it waits for its app is not that
+   all drones are taken. */
+START_TEST(test_kernel_who_waited_is_told_when_he_has_a_drone) {
+  route_doc r;
+
+  open_world(1);
+  store_want(&db, "one", "started", 1);
+  store_await(&db, "one", 1, ROUTE_LIVE, &r);
+  store_want(&db, "two", "started", 1);
+  store_await(&db, "two", 1, ROUTE_QUEUED, &r);
+  drone_sim_app_ms(drones[0], -1);
+  store_want(&db, "one", "stopped", 2);
+  store_await(&db, "two", 1, ROUTE_STARTING, &r);
+  ck_assert_str_eq(r.code, "");
+  ck_assert_str_eq(r.msg, "");
+  ck_assert_uint_eq(kernel_position(prov_kernel(p1), "two"), 0);
+  store_await(&db, "two", 1, ROUTE_FAILED, &r);
+  close_world();
+}
+END_TEST
+
 START_TEST(test_kernel_without_another_drone_its_own_is_used_again) {
   char old[CLAIM_LEN + 1];
   route_doc r;
@@ -515,6 +536,7 @@ int main(void) {
   tcase_add_test(tc, test_kernel_another_gen_moves_and_the_old_one_is_freed);
   tcase_add_test(tc, test_kernel_a_failed_start_leaves_the_old_one_serving);
   tcase_add_test(tc, test_kernel_without_a_free_drone_apps_wait_in_line);
+  tcase_add_test(tc, test_kernel_who_waited_is_told_when_he_has_a_drone);
   tcase_add_test(tc, test_kernel_without_another_drone_its_own_is_used_again);
   tcase_add_loop_test(tc, test_kernel_lost_answers_of_the_agent_change_nothing,
                       0, 3);
