@@ -27,7 +27,7 @@ static void set_world(replay *r, options *ko) {
                   .users = p->users,
                   .starts = 1000000,
                   .pause = p->users_pause,
-                  .start_s = p->is_small ? 8 : 20,
+                  .start_s = p->is_small ? 8 : 15,
                   .reserved = p->operated ? MOVED + 1 : 0,
                   .look_ms = LOOK_MS + p->drones * 2,
                   .copies = p->copies,

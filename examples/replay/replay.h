@@ -220,6 +220,13 @@ void until(const replay *r, int64_t end_ms); /* of replay_now */
 /* An answer of the API, or status 0; the caller's body, or NULL. */
 int api_call(replay *r, unsigned at, const char *method, const char *path,
              json_t *body, json_t **answer);
+/* Provisioner i ends by that signal, and begins again: law_broken if not. */
+void end_prov(replay *r, unsigned i, int sig);
+void start_prov(replay *r, unsigned i, const char *failpoint);
+/* Until the API of provisioner i answers as usual: false, it does not. */
+bool api_is_well(replay *r, unsigned i);
+/* "off", "api"; what is told is that people look after the database. */
+bool maintenance_set(replay *r, const char *mode);
 /* A fault's band in the picture. */
 int fault_begin(replay *r, const char *name);
 void fault_end(replay *r, int band);

@@ -8,7 +8,7 @@
 
 enum { UNDER_WAY_MS = 1500, TRIES = 10 };
 
-static bool set_maintenance(replay *r, const char *mode) {
+bool maintenance_set(replay *r, const char *mode) {
   int status = 0;
   for (unsigned i = 0; i < TRIES && status / 100 != 2; i++) {
     status = api_call(r, i, "PUT", "/maintenance",
@@ -83,7 +83,7 @@ static void maintenance(replay *r, int64_t ms) {
   char apps[512], locks[512];
   int band = fault_begin(r, "maintenance of the API");
   strict_begin(r, L15_MAINTENANCE, -1);
-  if (set_maintenance(r, "api")) {
+  if (maintenance_set(r, "api")) {
     until(r, replay_now(r) + UNDER_WAY_MS);
     bool known =
         last_seq(couch, k->apps, apps) && last_seq(couch, k->locks, locks);
@@ -95,7 +95,7 @@ static void maintenance(replay *r, int64_t ms) {
     }
   }
   strict_end(r);
-  (void)set_maintenance(r, "off");
+  (void)maintenance_set(r, "off");
   fault_end(r, band);
   rest_free(couch);
 }

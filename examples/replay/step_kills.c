@@ -10,7 +10,7 @@
 
 enum { VICTIM = 1, DIES_MS = 15000, TERM_MS = 15000 };
 
-static void end_prov(replay *r, unsigned i, int sig) {
+void end_prov(replay *r, unsigned i, int sig) {
   prov *p = &r->v->k.provs[i];
   int status = 0;
   p->failpoint[0] = '\0';
@@ -22,7 +22,7 @@ static void end_prov(replay *r, unsigned i, int sig) {
   }
 }
 
-static void start_prov(replay *r, unsigned i, const char *failpoint) {
+void start_prov(replay *r, unsigned i, const char *failpoint) {
   if (!prov_start(&r->v->k, i, failpoint))
     law_broken(r, L10_NOTHING_LOST, "provisioner %u does not start again", i);
 }

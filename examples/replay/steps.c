@@ -7,10 +7,10 @@
 
 const replay_step all_steps[STEPS] = {
     {"calm", 8000, 2500, step_calm, false},
-    {"feeds disturbed", 14000, 5000, step_feeds, true},
+    {"feeds disturbed", 12000, 5000, step_feeds, true},
     {"apps moved, a deploy that fails", 6000, 2000, step_moves, false},
-    {"scripts that start apps for ever", 18000, 5000, step_spam, false},
-    {"the database strained", 12000, 4000, step_strain, true},
+    {"scripts that start apps for ever", 15000, 5000, step_spam, false},
+    {"the database strained", 10000, 4000, step_strain, true},
     {"no drone is left", 4000, 1500, step_dry, false},
     {"provisioners killed and stopped", 20000, 5000, step_kills, false},
     {"the database split", 8000, 3000, step_split, true},
@@ -76,6 +76,19 @@ int api_call(replay *r, unsigned at, const char *method, const char *path,
     *answer = json_incref(said);
   json_decref(said);
   return status;
+}
+
+bool api_is_well(replay *r, unsigned i) {
+  enum { WELL_MS = 30000, PAUSE_MS = 50 };
+  int64_t end = now_ms() + WELL_MS;
+  while (now_ms() < end) {
+    if (api_call(r, i, "GET", "/apps/app-0", NULL, NULL) == 200)
+      return true;
+    sleep_ms(PAUSE_MS);
+  }
+  law_broken(r, L10_NOTHING_LOST, "the API of provisioner %u does not answer",
+             i);
+  return false;
 }
 
 int fault_begin(replay *r, const char *name) {
