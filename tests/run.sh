@@ -144,7 +144,10 @@ run_tests() {
   say "$preset: tests"
   # Most of a test's time is waiting for what is late on purpose; less of it
   # where a sanitizer makes everything else slower.
-  [ "$preset" != dev ] || at_once=4
+  case $preset in
+    dev) at_once=4 ;;
+    asan) at_once=3 ;;
+  esac
   "${steady[@]}" ctest --preset "$preset" --parallel $((at_once * $(nproc))) "$@" \
     "${ctest_arguments[@]}" || run_again "$preset" ||
     failed+=("the tests of preset $preset")
