@@ -14,7 +14,9 @@ enum {
      10 KB. In a larger crowd, those that follow streams share connections for
      what is short, and each has one for its stream. */
   CROWD = 64,
-  STREAMS_EACH = 512
+  STREAMS_EACH = 512,
+  /* So many may each have the buffer for what is past while they are live. */
+  FEW = 8
 };
 
 cfi_member *cfi_loop_member(const changefeed *feed) { return feed->host; }
@@ -277,6 +279,7 @@ static void choose_pool(cfi_member *m, cfi_transfer *t,
   t->crowded = request->streams && loop->member_count > CROWD &&
                ((!m->main.active && !m->side.active) || m->pool == NULL);
   t->alone = t->crowded && stream;
+  t->few = loop->member_count <= FEW;
   t->pool = t->alone ? &loop->sessions : t->crowded ? &loop->commons : &m->pool;
   if (t->crowded)
     (void)cfi_transfer_free_pool(&m->pool);

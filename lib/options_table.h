@@ -81,7 +81,7 @@ SWITCH(marker, 0, "write a random marker into a _local document, to know the dat
 
 /* limits */
 INT(max_row_bytes, "bytes", 1024, 1073741824, 0, 67108864, "longest row")
-INT(receive_buffer_bytes, "bytes", 1024, 10485760, 0, 524288, "buffer for reading what is past from the network; what is live gets 64 KiB of it at most")
+INT(receive_buffer_bytes, "bytes", 1024, 10485760, 0, 524288, "buffer for reading what is past from the network; what is live gets 64 KiB of it at most on a loop of more than 8 feeds, 16 KiB of more than 64")
 INT(max_queue_bytes, "bytes", 4096, 1073741824, 0, 1048576, "received bytes kept while the application is behind")
 INT(max_depth, "levels", 8, 100000, 0, 1000, "deepest nesting of a row")
 INT(max_unacked, "rows", 1, 10000000, 0, 10000, "rows delivered and not acknowledged before delivery waits")

@@ -27,7 +27,8 @@ typedef struct cfi_transfer {
   cfi_sockets sockets;
   bool moving;    /* this answer is a redirect that is followed */
   bool active;    /* added to multi */
-  bool crowded;   /* of many feeds: takes little memory; set before start */
+  bool few;       /* of a few feeds: may take memory; set before start */
+  bool crowded;   /* of many feeds: takes little memory; likewise */
   bool alone;     /* on a connection that is used for nothing else; likewise */
   bool refused;   /* the feed had no room: libcurl is paused */
   bool failed;    /* the write callback gave up: no memory */

@@ -98,12 +98,13 @@ static CURLcode set_headers(cfi_transfer *t, const cfi_request *request) {
   return rc;
 }
 
-/* What is past comes as fast as the wire allows; thousands of feeds that wait
-   for what comes need little. */
+/* What is past comes as fast as the wire allows, and so may what comes; but
+   thousands of feeds that wait for it need little. */
 static long buffer_size(const cfi_transfer *t, cfi_ask ask) {
   const cfi_settings *s = &t->feed->set;
   int64_t most = ask == CFI_ASK_CATCHUP ? INT64_MAX
                  : ask != CFI_ASK_LIVE  ? SMALL_BUFFER
+                 : t->few               ? INT64_MAX
                  : t->crowded           ? CROWDED_BUFFER
                                         : LIVE_BUFFER;
 
