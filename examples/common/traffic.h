@@ -70,6 +70,7 @@ typedef struct traffic_result {
   const char *source;  /* IPv4 address that it came from, or "" */
   int64_t intended_us; /* CLOCK_MONOTONIC, as the others */
   int64_t begun_us;    /* 0: not begun */
+  int64_t asked_us; /* the last byte of what it asks was sent; 0: it was not */
   int64_t first_byte_us; /* of the answer; 0: none came */
   int64_t end_us;
   bool again;    /* made twice: a kept connection was closed under it */

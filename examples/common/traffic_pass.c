@@ -92,9 +92,16 @@ void traffic_pass_broken(traffic_link *l, int error) {
 
 /* ---- what is sent ---- */
 
+static void has_asked(traffic_visit *v) {
+  if (v != NULL && v->told.asked_us == 0)
+    v->told.asked_us = traffic_now_us();
+}
+
 static void all_sent(traffic_link *l) {
   traffic_request *r = &l->first->request;
 
+  has_asked(l->first);
+  has_asked(l->second); /* which is sent with the first */
   if (r->sent == r->ends_at && l->write_us == 0)
     l->write_us =
         traffic_now_us() +

@@ -111,7 +111,7 @@ void traffic_visit_again(traffic_visit *v, const char *why) {
   traffic_link *l = NULL;
 
   v->told.again = true;
-  v->told.first_byte_us = 0;
+  v->told.first_byte_us = v->told.asked_us = 0;
   v->request.sent = 0;
   traffic_answer_free(&v->answer);
   traffic_answer_begin(&v->answer, &v->request.asked);

@@ -247,6 +247,7 @@ static void tell_counters(replay *r) {
     unsigned value;
   } all[] = {{"visits", r->visits},
              {"visits that could not be begun", r->late_begun},
+             {"visitors who took 9 s to ask", r->too_slow},
              {"pages of another app", r->foreign},
              {"calls of users", k->calls},
              {"told live", k->told_live},

@@ -34,6 +34,8 @@ static void look_at_database(replay *r, rest *couch) {
   if (drones) {
     r->bound_drones = count(drones, "bound");
     r->free_drones = count(drones, "free");
+    r->moving_drones = (unsigned)json_array_size(drones) - r->bound_drones -
+                       r->free_drones - count(drones, "dead");
     timeline_set_drones(r->t, now, r->bound_drones, r->free_drones, r->queued);
   }
   json_decref(drones);

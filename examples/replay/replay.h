@@ -115,7 +115,7 @@ typedef struct replay {
      who began after strict_us is asked, and only of that app; -1: of all. */
   atomic_int strict, strict_app;
   atomic_llong strict_us;
-  atomic_uint visits, late_begun, foreign;
+  atomic_uint visits, late_begun, too_slow, foreign;
 
   /* users and watchers */
   atomic_bool pulse_end;
@@ -128,6 +128,7 @@ typedef struct replay {
   unsigned ran; /* steps, as bits */
   flat *flat;
   atomic_uint free_drones, bound_drones, queued;
+  atomic_uint moving_drones; /* neither free nor bound, nor dead */
   json_t *failing; /* the operation of a deploy that fails, begun in step 2 */
   int64_t failing_ms;
   unsigned extra; /* apps that are started when there are too few drones */

@@ -128,15 +128,17 @@ static void end_all(replay *r) {
   }
 }
 
-/* As many as the pulse has seen twice. */
+/* As many as the pulse has seen twice, when none is on its way to be free. */
 static unsigned count_free(const replay *r) {
-  enum { PULSE_MS = 700 };
+  enum { PULSE_MS = 700, MOST_MS = 30000 };
+  int64_t end = now_ms() + MOST_MS;
   unsigned before;
   do {
     before = r->free_drones;
     sleep_ms(PULSE_MS);
-  } while (before != r->free_drones);
-  return before;
+  } while ((before != r->free_drones || r->moving_drones != 0) &&
+           now_ms() < end);
+  return r->free_drones;
 }
 
 void step_dry(replay *r, int64_t ms) {

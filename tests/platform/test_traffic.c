@@ -83,6 +83,12 @@ static bool is_abort(enum traffic_kind kind) {
 static void check_times(const traffic_result *r) {
   ck_assert_int_ge(r->begun_us, r->intended_us);
   ck_assert_int_ge(r->end_us, r->begun_us);
+  if (r->outcome == TRAFFIC_ANSWERED)
+    ck_assert_int_ne(r->asked_us, 0);
+  if (r->asked_us != 0) {
+    ck_assert_int_ge(r->asked_us, r->begun_us);
+    ck_assert_int_ge(r->end_us, r->asked_us);
+  }
   if (r->first_byte_us != 0) {
     ck_assert_int_ge(r->first_byte_us, r->begun_us);
     ck_assert_int_ge(r->end_us, r->first_byte_us);
