@@ -200,11 +200,11 @@ if [ "$quick" -eq 0 ]; then
   build asan
   run_tests asan --label-exclude "^fuzz$" "${none[@]}" # fuzz: just done
 fi
-# The tests over sockets, a quarter of the time, have just run with sanitizers;
-# --quick has them in this build.
+# The tests over sockets and the soak, a quarter of the time, have just run with
+# sanitizers; --quick has them in this build.
 but=()
 [ "$quick" -eq 1 ] || [ "${#ctest_arguments[@]}" -ne 0 ] ||
-  but=(--label-exclude '^net$')
+  but=(--label-exclude '^(net|soak)$')
 run_tests dev "${but[@]}"
 
 [ "${#shaky[@]}" -eq 0 ] ||
