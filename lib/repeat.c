@@ -41,9 +41,11 @@ void cfi_repeat_clear(cfi_repeat *r) { cfi_repeat_free(r); }
 
 static size_t ways(size_t size) { return size < WAYS ? size : WAYS; }
 
+/* A smaller table is one bucket. Sizes are powers of two, which a division by
+   what is not constant would not know. */
 static cfi_repeat_entry *bucket_of(cfi_repeat_entry *table, size_t size,
                                    uint64_t id) {
-  return table + ((size_t)id & (size / ways(size) - 1)) * ways(size);
+  return size < WAYS ? table : table + ((size_t)id & (size / WAYS - 1)) * WAYS;
 }
 
 /* The entry comes to the front of its bucket; those before its place step back.
